@@ -1,0 +1,1 @@
+//! ika-cli: to be filled.

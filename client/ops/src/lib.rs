@@ -1,0 +1,1 @@
+//! ika-client-ops: to be filled.

@@ -1,0 +1,1 @@
+//! ika-client: to be filled.

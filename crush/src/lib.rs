@@ -1,0 +1,1 @@
+//! ika-crush: to be filled.

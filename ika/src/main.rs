@@ -1,0 +1,2 @@
+//! ika-ika
+fn main() {}

@@ -1,0 +1,1 @@
+//! ika-map: to be filled.

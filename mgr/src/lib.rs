@@ -1,0 +1,1 @@
+//! ika-mgr: to be filled.

@@ -1,0 +1,1 @@
+//! ika-mon: to be filled.

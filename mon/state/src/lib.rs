@@ -1,0 +1,1 @@
+//! ika-mon-state: to be filled.

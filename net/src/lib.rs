@@ -1,0 +1,1 @@
+//! ika-net: to be filled.

@@ -1,0 +1,1 @@
+//! ika-osd-pg: to be filled.

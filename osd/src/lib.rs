@@ -1,0 +1,1 @@
+//! ika-osd: to be filled.

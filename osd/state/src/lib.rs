@@ -1,0 +1,1 @@
+//! ika-osd-state: to be filled.

@@ -1,0 +1,1 @@
+//! ika-store: to be filled.

@@ -1,0 +1,1 @@
+//! ika-telemetry: to be filled.

@@ -1,0 +1,1 @@
+//! ika-tests-daemons: to be filled.

@@ -1,0 +1,1 @@
+//! ika-tests-kit: to be filled.

@@ -1,0 +1,1 @@
+//! ika-tests-machines: to be filled.

@@ -1,0 +1,61 @@
+//! Every bound on what arrives from outside or grows, with its argument (FOUNDATIONS 19).
+//!
+//! A request just inside a bound passes, one just outside is refused with kind `Invalid`; both sides are tested
+//! where the bound is enforced. Larger things are striped over objects by the client library.
+
+/// Bytes in one object. Recovery moves objects whole at worst; 128 MiB keeps one move under a second on 1 GbE.
+pub const OBJECT_BYTES_MAX: u64 = 128 << 20;
+/// Payload bytes in one operation, in or out. Four of them fit the default session permit of 128 MiB.
+pub const OPERATION_PAYLOAD_BYTES_MAX: usize = 32 << 20;
+/// Sub-operations in one operation. The largest real users (S3 index, block images) send fewer than 20.
+pub const SUB_OPERATIONS_MAX: usize = 64;
+/// Bytes in a frame's encoded body; bulk data rides in the payload beside it. Holds a full page of omap keys.
+pub const FRAME_BODY_BYTES_MAX: usize = 1 << 20;
+/// Bytes in a frame's payload: one operation, or one recovery chunk with its attributes and omap.
+pub const FRAME_PAYLOAD_BYTES_MAX: usize = OPERATION_PAYLOAD_BYTES_MAX + (16 << 20);
+/// Bytes in an object's name. S3 keys have up to 1,024 bytes; escaping may double that.
+pub const OBJECT_NAME_BYTES_MAX: usize = 2048;
+/// Bytes in a namespace.
+pub const NAMESPACE_BYTES_MAX: usize = 256;
+/// Bytes in a locator key; it takes the name's place in the hash and so has its bound.
+pub const LOCATOR_KEY_BYTES_MAX: usize = OBJECT_NAME_BYTES_MAX;
+/// Bytes in an xattr's name.
+pub const XATTR_NAME_BYTES_MAX: usize = 256;
+/// Bytes in one xattr's value.
+pub const XATTR_VALUE_BYTES_MAX: usize = 64 << 10;
+/// Bytes of all xattrs of one object, names included: they are read and pushed together.
+pub const XATTR_SUM_BYTES_MAX: usize = 1 << 20;
+/// Bytes in an omap key.
+pub const OMAP_KEY_BYTES_MAX: usize = 4 << 10;
+/// Bytes in an omap value.
+pub const OMAP_VALUE_BYTES_MAX: usize = 1 << 20;
+/// Bytes of keys and values in one omap update.
+pub const OMAP_BATCH_BYTES_MAX: usize = 8 << 20;
+/// Keys in one page of an omap or object listing.
+pub const PAGE_KEYS_MAX: usize = 1000;
+/// Bytes in a pool's name.
+pub const POOL_NAME_BYTES_MAX: usize = 256;
+/// Replicas of a pool.
+pub const POOL_SIZE_MAX: u32 = 10;
+/// Placement groups of one pool; Ceph's `mon_max_pool_pg_num`.
+pub const POOL_PG_NUM_MAX: u32 = 65_536;
+/// Highest OSD id plus one. The map holds a dense table of states; 100,000 are 10 MB.
+pub const OSD_COUNT_MAX: u32 = 100_000;
+/// Entries in one PG's log. What a replica missed beyond it is found by scanning instead.
+pub const PG_LOG_ENTRIES_MAX: usize = 3000;
+/// Entries in one PG's log below which nothing is trimmed, so that a short absence recovers by log.
+pub const PG_LOG_ENTRIES_MIN: usize = 1500;
+/// Encoded bytes of one PG's log. 500 PGs per OSD keep logs under 2 GiB of metadata at the very worst.
+pub const PG_LOG_BYTES_MAX: usize = 4 << 20;
+/// Request ids that a PG remembers beyond its log, in total.
+pub const PG_REQUESTS_REMEMBERED_MAX: usize = 3000;
+/// Bytes of a recovery push's data chunk.
+pub const RECOVERY_CHUNK_BYTES: u64 = 4 << 20;
+/// Objects in one page of a backfill or verify scan.
+pub const SCAN_PAGE_OBJECTS: usize = 256;
+/// Map increments sent in one message; a peer that lacks more gets a full map.
+pub const MAP_INCREMENTS_PER_MESSAGE_MAX: usize = 100;
+/// Bytes of an encoded cluster map or of a control-plane message. 10,000 OSDs with 1,000,000 upmap entries fit.
+pub const CONTROL_MESSAGE_BYTES_MAX: usize = 64 << 20;
+/// Words and arguments of one monitor command, encoded.
+pub const COMMAND_BYTES_MAX: usize = 1 << 20;

@@ -1,0 +1,1 @@
+//! ika-wire: to be filled.

@@ -1,0 +1,2 @@
+//! ika-xtask
+fn main() {}
