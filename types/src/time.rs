@@ -76,7 +76,7 @@ impl SeededRandom {
     }
 
     /// The next 64 bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.state;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -87,7 +87,7 @@ impl SeededRandom {
     /// A number below `bound`, which must not be zero. The bias is below 2^-32 for bounds below 2^32.
     pub fn below(&mut self, bound: u64) -> u64 {
         assert!(bound > 0, "a bound of zero leaves no number to draw");
-        self.next() % bound
+        self.draw() % bound
     }
 
     /// Whether an event of `numerator` in `denominator` happens.
@@ -98,6 +98,6 @@ impl SeededRandom {
     /// An independent generator for a part of the run, so that parts do not disturb each other's sequences.
     #[must_use]
     pub fn fork(&mut self) -> Self {
-        Self { state: self.next() }
+        Self { state: self.draw() }
     }
 }
