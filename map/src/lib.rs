@@ -1,1 +1,20 @@
-//! ika-map: to be filled.
+//! The cluster map: one value, numbered by epoch, changed only by increments; and where objects live by it.
+//!
+//! Owns: pools, OSD states, exceptions to CRUSH, membership of monitors and managers, the persisted and published
+//! encodings of all that with their checksums. Does not know: who sends maps to whom, or what is stored where.
+//!
+//! Invariants
+//! 1. A map changes only by `ClusterMap::apply`, which raises the epoch by exactly one and compares the checksum
+//!    that the increment names with the one the result has.
+//! 2. Equal maps have equal bytes: encoding is canonical, so a checksum comparison finds any divergence.
+//! 3. Placement is a pure function of (map, object): everybody who holds the epoch computes the same OSDs.
+
+mod cluster;
+mod increment;
+mod pool;
+
+pub use cluster::{
+    BlocklistEntry, ClusterFlags, ClusterMap, FullRatios, ManagerEntry, Managers, MonitorEntry, OsdState, Weight,
+};
+pub use increment::{Change, Death, Increment};
+pub use pool::{Pool, PoolFlags, PoolKind, PoolOptions};

@@ -1,0 +1,148 @@
+//! What changes from one epoch to the next.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use ika_crush::CrushMap;
+use ika_types::{BootNonce, ClientId, Epoch, MonId, OsdId, OsdUuid, PgId, PoolId};
+
+use crate::{BlocklistEntry, ClusterFlags, FullRatios, Managers, MonitorEntry, Pool, Weight};
+
+/// One change. A list of them, applied in order, makes the next epoch.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// Cluster-wide switches become these.
+    Flags(ClusterFlags),
+    /// Makes an OSD exist: down, out until it boots.
+    OsdCreate {
+        /// Its number.
+        osd: OsdId,
+        /// Its life.
+        uuid: OsdUuid,
+    },
+    /// An OSD booted: it is up, at this place, in this life of its process.
+    OsdUp {
+        /// Which.
+        osd: OsdId,
+        /// Its life; differs from the map's after a wipe.
+        uuid: OsdUuid,
+        /// Its data plane.
+        address: SocketAddr,
+        /// Its process.
+        nonce: BootNonce,
+        /// Its host.
+        host: String,
+    },
+    /// An OSD is down. `dead`: its process is proven gone.
+    OsdDown {
+        /// Which.
+        osd: OsdId,
+        /// Whether this incarnation is proven dead, so that nobody need wait for its leases.
+        dead: Death,
+    },
+    /// In/out weight. `weight_before_out` is kept for an automatic return.
+    OsdWeight {
+        /// Which.
+        osd: OsdId,
+        /// The new weight.
+        weight: Weight,
+        /// What it gets back when it comes in by itself.
+        weight_before_out: Option<Weight>,
+    },
+    /// Primary affinity.
+    OsdPrimaryAffinity {
+        /// Which.
+        osd: OsdId,
+        /// The new affinity.
+        affinity: Weight,
+    },
+    /// The OSD could have served writes in the interval that this epoch belongs to.
+    OsdUpThru {
+        /// Which.
+        osd: OsdId,
+        /// The epoch.
+        epoch: Epoch,
+    },
+    /// The OSD's last clean interval.
+    OsdLastClean {
+        /// Which.
+        osd: OsdId,
+        /// First epoch.
+        begin: Epoch,
+        /// Last epoch.
+        end: Epoch,
+    },
+    /// An OSD's own flags.
+    OsdFlags {
+        /// Which.
+        osd: OsdId,
+        /// The new flags.
+        flags: ClusterFlags,
+    },
+    /// An operator declared the OSD's data lost.
+    OsdLost {
+        /// Which.
+        osd: OsdId,
+    },
+    /// The OSD no longer exists.
+    OsdRemove {
+        /// Which.
+        osd: OsdId,
+    },
+    /// A pool is made or changed. A new one gets all its PGs into `creating_pgs`.
+    PoolSet(Arc<Pool>),
+    /// A pool is gone, with all exceptions for its PGs.
+    PoolRemove(PoolId),
+    /// A new placement hierarchy.
+    Crush(Arc<CrushMap>),
+    /// Raw set exception; `None` removes it.
+    PgUpmap(PgId, Option<Vec<OsdId>>),
+    /// Replacement exceptions; `None` removes them.
+    PgUpmapItems(PgId, Option<Vec<(OsdId, OsdId)>>),
+    /// Primary exception; `None` removes it.
+    PgUpmapPrimary(PgId, Option<OsdId>),
+    /// Temporary acting set; `None` removes it.
+    PgTemp(PgId, Option<Vec<OsdId>>),
+    /// Temporary primary; `None` removes it.
+    PrimaryTemp(PgId, Option<OsdId>),
+    /// The PG has been peered once.
+    PgCreated(PgId),
+    /// A monitor joins or moves; `None` removes it.
+    Monitor(MonId, Option<MonitorEntry>),
+    /// The managers become these.
+    Managers(Managers),
+    /// A client is fenced until this wall time in milliseconds; `None` lifts it.
+    Blocklist(BlocklistEntry, Option<u64>),
+    /// Fill levels.
+    FullRatios(FullRatios),
+    /// Client ids below this have been given.
+    ClientNext(ClientId),
+    /// Gates.
+    Gates {
+        /// Lowest protocol.
+        protocol_min: u32,
+        /// Required features.
+        require_osd_release: u32,
+    },
+}
+
+/// How sure the monitors are that a down OSD's process is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Death {
+    /// It may still run behind a partition; its leases must run out.
+    Possible,
+    /// Its registered address refused a connection, reported from its own host, or it said farewell.
+    Proven,
+}
+
+/// The step from epoch `epoch - 1` to `epoch`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Increment {
+    /// The epoch it makes.
+    pub epoch: Epoch,
+    /// Wall time in milliseconds, as the leader stamped it; never goes back.
+    pub modified_ms: u64,
+    /// The checksum that the resulting full map must have.
+    pub result_checksum: u32,
+    /// What changes, in order.
+    pub changes: Vec<Change>,
+}

@@ -1,0 +1,285 @@
+//! Operations of clients on objects and the answers to them.
+//!
+//! One operation is one atomic vector of sub-operations on one object (or a listing of one placement group).
+//! It takes effect at most once: a repeat of the same request id gets the first answer.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use ika_types::{Cursor, Epoch, Error, Extent, LogVersion, ObjectName, OmapPage, PgId, RequestId, SnapshotId, XattrMap};
+
+/// How a compare form compares the stored value with the given one: `stored <comparison> given`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    /// Equal bytes.
+    Equal,
+    /// Other bytes.
+    NotEqual,
+    /// Greater in byte order.
+    Greater,
+    /// Greater or equal in byte order.
+    GreaterOrEqual,
+    /// Less in byte order.
+    Less,
+    /// Less or equal in byte order.
+    LessOrEqual,
+}
+
+/// One step of an operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SubOp {
+    // Reads
+    /// Bytes of the object; what lies past its end is left out. Answers `Data`.
+    Read(Extent),
+    /// Size and times. Answers `Stat`.
+    Stat,
+    /// One attribute. Answers `Data`; `NotFound` when the attribute is not there.
+    GetXattr(Vec<u8>),
+    /// All attributes. Answers `Xattrs`.
+    GetXattrs,
+    /// A page of omap entries: keys greater than `after` that begin with `prefix`. Answers `Omap`.
+    OmapGet {
+        /// Only greater keys; empty begins at the first.
+        after: Vec<u8>,
+        /// Only keys that begin with this.
+        prefix: Vec<u8>,
+        /// Most keys, at most `PAGE_KEYS_MAX`.
+        keys_max: u32,
+    },
+    /// The values of these keys, those that exist. Answers `Omap`.
+    OmapGetKeys(Vec<Vec<u8>>),
+    /// The omap header. Answers `Data`.
+    OmapGetHeader,
+    // Guards: the operation fails, with this step's index, when one does not hold.
+    /// The object exists.
+    AssertExists,
+    /// The object's user version is this.
+    AssertVersion(u64),
+    /// The object's bytes at `offset` are these.
+    CompareExtent {
+        /// Where.
+        offset: u64,
+        /// What must stand there.
+        data: Bytes,
+    },
+    /// An attribute compares so with a value; an absent attribute compares as empty.
+    CompareXattr {
+        /// Which attribute.
+        name: Vec<u8>,
+        /// How.
+        comparison: Comparison,
+        /// With what.
+        value: Bytes,
+    },
+    /// An omap value compares so with a value; an absent key compares as empty.
+    CompareOmap {
+        /// Which key.
+        key: Vec<u8>,
+        /// How.
+        comparison: Comparison,
+        /// With what.
+        value: Bytes,
+    },
+    // Writes
+    /// Makes the object exist; `exclusive` fails with `Exists` when it does.
+    Create {
+        /// Whether it must be new.
+        exclusive: bool,
+    },
+    /// Replaces bytes; a gap reads as zeroes.
+    Write {
+        /// Where.
+        offset: u64,
+        /// What.
+        data: Bytes,
+    },
+    /// The object's bytes become these.
+    WriteFull(Bytes),
+    /// Bytes behind the end.
+    Append(Bytes),
+    /// A range reads as zeroes; the size stays.
+    Zero(Extent),
+    /// The size becomes this.
+    Truncate(u64),
+    /// The object is removed; `NotFound` when it does not exist.
+    Remove,
+    /// Sets an attribute.
+    SetXattr {
+        /// Its name.
+        name: Vec<u8>,
+        /// Its value.
+        value: Bytes,
+    },
+    /// Removes an attribute.
+    RemoveXattr(Vec<u8>),
+    /// Sets omap keys.
+    OmapSet(BTreeMap<Vec<u8>, Bytes>),
+    /// Removes omap keys.
+    OmapRemoveKeys(Vec<Vec<u8>>),
+    /// Removes omap keys from the first (inclusive) to the second (exclusive).
+    OmapRemoveRange(Vec<u8>, Vec<u8>),
+    /// Removes all omap keys and the header.
+    OmapClear,
+    /// Sets the omap header.
+    OmapSetHeader(Bytes),
+    // On a placement group
+    /// A page of the PG's objects, in object order. Answers `List`.
+    ListObjects {
+        /// Where to begin; `Cursor::Start` is the PG's first object.
+        begin: Cursor,
+        /// Only this namespace; `None` is all.
+        namespace: Option<Vec<u8>>,
+        /// Most names, at most `PAGE_KEYS_MAX`.
+        objects_max: u32,
+    },
+}
+
+impl SubOp {
+    /// Whether the step may change the object.
+    pub fn is_write(&self) -> bool {
+        matches!(
+            self,
+            Self::Create { .. }
+                | Self::Write { .. }
+                | Self::WriteFull(_)
+                | Self::Append(_)
+                | Self::Zero(_)
+                | Self::Truncate(_)
+                | Self::Remove
+                | Self::SetXattr { .. }
+                | Self::RemoveXattr(_)
+                | Self::OmapSet(_)
+                | Self::OmapRemoveKeys(_)
+                | Self::OmapRemoveRange(..)
+                | Self::OmapClear
+                | Self::OmapSetHeader(_)
+        )
+    }
+}
+
+/// Wishes about how an operation is carried out, as a set of bits; the numbers are on the wire.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OpFlags(pub u32);
+
+impl OpFlags {
+    /// Fail with `Full` at once instead of waiting for space.
+    pub const FULL_TRY: Self = Self(1);
+
+    /// Whether all bits of `other` are set here.
+    pub fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+/// Which snapshots a write must preserve: the newest id and the existing ones, newest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SnapshotContext {
+    /// Highest id.
+    pub sequence: u64,
+    /// Existing snapshots, newest first.
+    pub snapshots: Vec<SnapshotId>,
+}
+
+/// What an operation is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OpTarget {
+    /// One object; the hash is the placement hash of its name, which the receiver computes again and compares.
+    Object {
+        /// What the user named.
+        name: ObjectName,
+        /// Its placement hash.
+        hash: u32,
+    },
+    /// The placement group itself.
+    Pg,
+}
+
+/// An operation on its way to a primary.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientOp {
+    /// Who asks, and the client's count. Read-only operations have one too.
+    pub request: RequestId,
+    /// The client has the answers of all its requests below this; their memory may go.
+    pub lowest_open: u64,
+    /// The map by which the client chose the target.
+    pub epoch: Epoch,
+    /// The placement group.
+    pub pg: PgId,
+    /// The object, or the PG.
+    pub target: OpTarget,
+    /// Which snapshot is read; `HEAD` for writes.
+    pub snapshot: SnapshotId,
+    /// Which snapshots a write preserves.
+    pub snapshot_context: SnapshotContext,
+    /// Wishes.
+    pub flags: OpFlags,
+    /// The client's wall clock in milliseconds since 1970: becomes the object's modification time.
+    pub modified_ms: u64,
+    /// The steps.
+    pub ops: Vec<SubOp>,
+}
+
+impl ClientOp {
+    /// Whether any step may change the object.
+    pub fn is_write(&self) -> bool {
+        self.ops.iter().any(SubOp::is_write)
+    }
+}
+
+/// The answer to the step of the same index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SubOpResult {
+    /// It was done, or it held.
+    Done,
+    /// Bytes.
+    Data(Bytes),
+    /// Size in bytes, and modification time in milliseconds since 1970.
+    Stat {
+        /// Bytes from zero to the end.
+        size: u64,
+        /// The client's clock at the last write.
+        modified_ms: u64,
+    },
+    /// Attributes.
+    Xattrs(XattrMap),
+    /// Omap entries.
+    Omap(OmapPage),
+    /// Names in object order, and where the next page begins; `None` when the PG is done.
+    List {
+        /// The names.
+        names: Vec<ObjectName>,
+        /// Where to go on.
+        next: Option<Cursor>,
+    },
+}
+
+/// An operation that took effect, or was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpSuccess {
+    /// The PG version of the write, or of the object that was read.
+    pub version: LogVersion,
+    /// The object's version as users see it.
+    pub user_version: u64,
+    /// One result for each step. A write that is answered again from memory has `Done` for each step.
+    pub results: Vec<SubOpResult>,
+}
+
+/// An operation that took no effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpFailure {
+    /// Why.
+    pub error: Error,
+    /// Which step, when one is to blame.
+    pub step: Option<u32>,
+}
+
+/// The answer of a primary.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientReply {
+    /// To which operation.
+    pub request: RequestId,
+    /// The primary's map.
+    pub epoch: Epoch,
+    /// What became of it.
+    pub outcome: Result<OpSuccess, OpFailure>,
+}
