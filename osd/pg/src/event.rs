@@ -125,7 +125,9 @@ pub enum Action {
     WantUpThru(Epoch),
     /// The monitors should let these serve for now; empty ends it.
     WantPgTemp(Vec<OsdId>),
-    /// The PG has been peered for the first time.
+    /// The PG has been peered for the first time, on all its acting set, and durably. While the map still lists it in
+    /// `creating_pgs` nobody serves it: so whoever finds it listed there knows that no write was ever accepted, and
+    /// may create it empty; a PG that is not listed is never created empty, its history comes from members (`Info`).
     Created,
     /// The OSD should find a place for recovery or backfill; answered by `LocalReservationGranted`.
     RequestLocalReservation(PushSource),
