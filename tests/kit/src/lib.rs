@@ -1,1 +1,31 @@
-//! ika-tests-kit: to be filled.
+//! What deterministic tests of every machine are built from.
+//!
+//! Owns: seeds and how a failure is replayed, virtual time with its event queue, the simulated network, the event
+//! log that two runs of one seed must share, text tests, and the checker of register histories. Does not know: any
+//! machine, message or store; all parts are generic over the node's name `N` and the message `M`. The memory and the
+//! faulty store live in `store`, beside the trait they implement.
+//!
+//! A simulation is a loop over one [`EventQueue`]: pop the next event, give it to its machine, put the machine's
+//! timers back into the queue, pass its messages through [`Network::send`] and queue the resulting packets; when a
+//! packet's time comes, [`Network::arrive`] says whether it is still good. Each event goes into the [`EventLog`].
+//!
+//! Invariants
+//! 1. Nothing here reads a clock or the machine's randomness: same seed and same calls, same result.
+//! 2. Events of one instant happen in the order in which they were scheduled.
+//! 3. Iteration is over ordered maps only.
+
+mod clock;
+mod event_log;
+mod event_queue;
+mod history;
+mod network;
+mod seeds;
+mod text_test;
+
+pub use clock::HostClock;
+pub use event_log::{EventLog, LogDigest};
+pub use event_queue::{EventKey, EventQueue};
+pub use history::{OperationKey, RegisterHistory, Violation};
+pub use network::{Arrival, Chance, Content, Link, Network, NetworkCounts, Ordering, Packet};
+pub use seeds::{for_each_seed, for_each_seed_in_parallel};
+pub use text_test::{Argument, Command, run_text_tests};
