@@ -1,0 +1,384 @@
+//! The form of a map that places: flat arrays, checked once, read only.
+//!
+//! Owns: a copy of everything that placement reads. Built once per epoch from a [`CrushMap`]; shared freely between threads.
+//! Does not know: names, classes (their shadow trees are ordinary buckets by now), who is in or out (the caller's weights).
+//!
+//! Invariants, all established by [`CompiledMap::new`]
+//! 1. Every bucket item is a device below `max_devices` or an existing bucket, and no bucket is below itself.
+//! 2. Every list of numbers has the length that its bucket's algorithm reads.
+//! 3. The number of attempts of any rule is bounded, so every mapping ends.
+
+use std::collections::BTreeMap;
+
+use crate::bucket::{Permutation, list_pick, permutation_pick, straw_pick, straw2_pick, tree_pick};
+use crate::error::Error;
+use crate::map::{Algorithm, Bucket, BucketContents, ChooseArgs, CrushMap, HASH_RJENKINS1, Rule, Tunables, slot_of};
+
+/// How deep a tree may be. Ceph's own types make 11 levels; its tools give up at no fixed depth. 64 leaves any real tree room.
+pub const DEPTH_MAX: usize = 64;
+
+/// How many retries a tunable or rule may ask for. Ceph's default is 50; a hundred times of that has been seen in erasure
+/// rules over tiny clusters; with this bound the worst rule over the worst map still ends.
+pub const TRIES_MAX: u32 = 1 << 16;
+
+/// A range of one of the flat arrays.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    start: usize,
+    length: usize,
+}
+
+impl Span {
+    fn of<T>(self, array: &[T]) -> &[T] {
+        &array[self.start..self.start + self.length]
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Uniform,
+    List { weights: Span, sums: Span },
+    Tree { nodes: Span },
+    Straw { straws: Span },
+    Straw2 { weights: Span },
+}
+
+/// One bucket, as placement sees it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Node {
+    pub(crate) id: i32,
+    pub(crate) type_id: i32,
+    items: Span,
+    kind: Kind,
+}
+
+impl Node {
+    pub(crate) fn size(&self) -> usize {
+        self.items.length
+    }
+
+    pub(crate) fn is_uniform(&self) -> bool {
+        matches!(self.kind, Kind::Uniform)
+    }
+}
+
+/// What choose arguments replace in one bucket.
+#[derive(Clone, Debug)]
+struct Replacement {
+    ids: Option<Span>,
+    weights: Vec<Span>,
+}
+
+/// One set of choose arguments, by slot.
+#[derive(Clone, Debug)]
+pub(crate) struct Replacements {
+    by_slot: Vec<Option<Replacement>>,
+}
+
+/// A map that is ready to place.
+#[derive(Clone, Debug)]
+pub struct CompiledMap {
+    nodes: Vec<Option<Node>>,
+    /// Items of buckets, and ids of choose arguments.
+    ids: Vec<i32>,
+    /// Weights, sums, tree nodes and straws.
+    numbers: Vec<u32>,
+    replacements: BTreeMap<i64, Replacements>,
+    pub(crate) rules: Vec<Option<Rule>>,
+    pub(crate) max_devices: i32,
+    pub(crate) tunables: Tunables,
+}
+
+impl CompiledMap {
+    /// Checks a map and brings it into the form that places.
+    ///
+    /// # Errors
+    /// `Invalid`, with the reason, for a map on which placement could loop, run too deep, or read what is not there.
+    pub fn new(map: &CrushMap) -> Result<Self, Error> {
+        map.check_tree()?;
+        check_tries(map)?;
+        let mut compiled = Self {
+            nodes: Vec::with_capacity(map.buckets.len()),
+            ids: Vec::new(),
+            numbers: Vec::new(),
+            replacements: BTreeMap::new(),
+            rules: map.rules.clone(),
+            max_devices: map.max_devices,
+            tunables: map.tunables.clone(),
+        };
+        for bucket in &map.buckets {
+            let node = bucket.as_ref().map(|bucket| compiled.add_bucket(bucket)).transpose()?;
+            compiled.nodes.push(node);
+        }
+        for (id, set) in &map.choose_args {
+            let replacements = compiled.add_choose_args(*id, set)?;
+            compiled.replacements.insert(*id, replacements);
+        }
+        Ok(compiled)
+    }
+
+    /// The largest device id that can be mapped to, plus one.
+    #[must_use]
+    pub fn max_devices(&self) -> i32 {
+        self.max_devices
+    }
+
+    /// Whether there is a rule of this id.
+    #[must_use]
+    pub fn has_rule(&self, rule_id: u32) -> bool {
+        usize::try_from(rule_id).is_ok_and(|id| self.rules.get(id).is_some_and(Option::is_some))
+    }
+
+    /// Whether there is a set of choose arguments of this id.
+    #[must_use]
+    pub fn has_choose_args(&self, id: i64) -> bool {
+        self.replacements.contains_key(&id)
+    }
+
+    fn add_ids(&mut self, ids: &[i32]) -> Span {
+        let span = Span { start: self.ids.len(), length: ids.len() };
+        self.ids.extend(ids);
+        span
+    }
+
+    fn add_numbers(&mut self, numbers: &[u32]) -> Span {
+        let span = Span { start: self.numbers.len(), length: numbers.len() };
+        self.numbers.extend(numbers);
+        span
+    }
+
+    fn add_bucket(&mut self, bucket: &Bucket) -> Result<Node, Error> {
+        if bucket.hash != HASH_RJENKINS1 {
+            return Err(Error::invalid(format!("bucket {} has the unknown item hash {}", bucket.id, bucket.hash)));
+        }
+        let size = bucket.items.len();
+        let fits = match &bucket.contents {
+            BucketContents::Uniform { .. } => true,
+            BucketContents::List { weights, sums: second } | BucketContents::Straw { weights, straws: second } => {
+                weights.len() == size && second.len() == size
+            }
+            BucketContents::Tree { nodes } => {
+                if size == 0 {
+                    nodes.is_empty()
+                } else {
+                    nodes.len() == 2 * size.next_power_of_two()
+                }
+            }
+            BucketContents::Straw2 { weights } => weights.len() == size,
+        };
+        if !fits {
+            return Err(Error::invalid(format!("bucket {} has not one weight per item", bucket.id)));
+        }
+        let kind = match &bucket.contents {
+            BucketContents::Uniform { .. } => Kind::Uniform,
+            BucketContents::List { weights, sums } => {
+                Kind::List { weights: self.add_numbers(weights), sums: self.add_numbers(sums) }
+            }
+            BucketContents::Tree { nodes } => Kind::Tree { nodes: self.add_numbers(nodes) },
+            BucketContents::Straw { straws, .. } => Kind::Straw { straws: self.add_numbers(straws) },
+            BucketContents::Straw2 { weights } => Kind::Straw2 { weights: self.add_numbers(weights) },
+        };
+        Ok(Node { id: bucket.id, type_id: i32::from(bucket.type_id), items: self.add_ids(&bucket.items), kind })
+    }
+
+    fn add_choose_args(&mut self, id: i64, set: &ChooseArgs) -> Result<Replacements, Error> {
+        let mut by_slot = vec![None; self.nodes.len()];
+        for (bucket_id, argument) in set.iter() {
+            let slot = slot_of(bucket_id).filter(|slot| *slot < by_slot.len());
+            let node = slot.and_then(|slot| self.nodes[slot]);
+            let (Some(slot), Some(node)) = (slot, node) else {
+                return Err(Error::invalid(format!(
+                    "choose arguments {id} name bucket {bucket_id}, which does not exist"
+                )));
+            };
+            let lists_fit = argument.weight_sets.iter().all(|weights| weights.len() == node.size());
+            let ids_fit = argument.ids.is_empty() || argument.ids.len() == node.size();
+            if !lists_fit || !ids_fit {
+                return Err(Error::invalid(format!(
+                    "choose arguments {id} have not one weight per item of bucket {bucket_id}"
+                )));
+            }
+            by_slot[slot] = Some(Replacement {
+                ids: (!argument.ids.is_empty()).then(|| self.add_ids(&argument.ids)),
+                weights: argument.weight_sets.iter().map(|weights| self.add_numbers(weights)).collect(),
+            });
+        }
+        Ok(Replacements { by_slot })
+    }
+
+    pub(crate) fn replacements(&self, choose_args: Option<i64>) -> Option<&Replacements> {
+        self.replacements.get(&choose_args?)
+    }
+
+    /// The node of a bucket id.
+    pub(crate) fn node(&self, bucket_id: i32) -> Option<&Node> {
+        self.nodes.get(slot_of(bucket_id)?)?.as_ref()
+    }
+
+    pub(crate) fn node_count(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// The type of an item; 0 for devices.
+    pub(crate) fn item_type(&self, item: i32) -> i32 {
+        self.node(item).map_or(0, |node| node.type_id)
+    }
+
+    /// The item that a bucket, which must not be empty, draws by its own kind.
+    #[inline]
+    pub(crate) fn pick(
+        &self,
+        node: &Node,
+        replacements: Option<&Replacements>,
+        permutations: &mut Permutations,
+        x: u32,
+        r: u32,
+        position: usize,
+    ) -> i32 {
+        let items = node.items.of(&self.ids);
+        let bucket_id = node.id.cast_unsigned();
+        let index = match node.kind {
+            Kind::Straw2 { weights } => {
+                let replacement =
+                    replacements.and_then(|set| set.by_slot[slot_of(node.id).expect("nodes are buckets")].as_ref());
+                let (ids, weights) = match replacement {
+                    None => (items, weights),
+                    Some(replacement) => (
+                        replacement.ids.map_or(items, |ids| ids.of(&self.ids)),
+                        *replacement.weights.get(position).or(replacement.weights.last()).unwrap_or(&weights),
+                    ),
+                };
+                straw2_pick(ids, weights.of(&self.numbers), x, r)
+            }
+            Kind::Uniform => return self.pick_by_permutation(node, permutations, x, r),
+            Kind::List { weights, sums } => {
+                list_pick(bucket_id, items, weights.of(&self.numbers), sums.of(&self.numbers), x, r)
+            }
+            Kind::Tree { nodes } => tree_pick(bucket_id, nodes.of(&self.numbers), x, r),
+            Kind::Straw { straws } => straw_pick(items, straws.of(&self.numbers), x, r),
+        };
+        // A tree whose weights do not add up can be led to a leaf without item.
+        items.get(index).copied().unwrap_or(i32::MAX)
+    }
+
+    /// The item that a bucket, which must not be empty, draws by permutation, whatever its kind.
+    pub(crate) fn pick_by_permutation(&self, node: &Node, permutations: &mut Permutations, x: u32, r: u32) -> i32 {
+        let items = node.items.of(&self.ids);
+        let slot = slot_of(node.id).expect("nodes are buckets");
+        let permutation = &mut permutations.by_slot[slot];
+        items[permutation_pick(permutation, permutations.mapping, node.id.cast_unsigned(), items.len(), x, r)]
+    }
+}
+
+/// The permutations of all buckets within one mapping.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Permutations {
+    by_slot: Vec<Permutation>,
+    mapping: u64,
+}
+
+impl Permutations {
+    /// Begins a mapping: all permutations are void.
+    pub(crate) fn begin(&mut self, slots: usize) {
+        self.mapping += 1;
+        if self.by_slot.len() < slots {
+            self.by_slot.resize_with(slots, Permutation::default);
+        }
+    }
+}
+
+fn check_tries(map: &CrushMap) -> Result<(), Error> {
+    let tunables = &map.tunables;
+    let from_tunables = [
+        ("choose_total_tries", tunables.choose_total_tries),
+        ("choose_local_tries", tunables.choose_local_tries),
+        ("choose_local_fallback_tries", tunables.choose_local_fallback_tries),
+        ("msr_descents", tunables.msr_descents),
+        ("msr_collision_tries", tunables.msr_collision_tries),
+    ];
+    for (name, value) in from_tunables {
+        if value > TRIES_MAX {
+            return Err(Error::invalid(format!("{name} is {value}; at most {TRIES_MAX} attempts are allowed")));
+        }
+    }
+    for (id, rule) in map.rules() {
+        for step in &rule.steps {
+            use crate::map::Step;
+            if let Step::SetChooseTries(tries)
+            | Step::SetChooseLeafTries(tries)
+            | Step::SetChooseLocalTries(tries)
+            | Step::SetChooseLocalFallbackTries(tries)
+            | Step::SetMsrDescents(tries)
+            | Step::SetMsrCollisionTries(tries) = *step
+                && i64::from(tries) > i64::from(TRIES_MAX)
+            {
+                return Err(Error::invalid(format!(
+                    "rule {id} asks for {tries} attempts; at most {TRIES_MAX} are allowed"
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+impl CrushMap {
+    /// Checks that the buckets form trees: no cycle, no missing bucket, no absurd depth.
+    ///
+    /// # Errors
+    /// `Invalid`, naming the bucket.
+    pub fn check_tree(&self) -> Result<(), Error> {
+        // The height of each bucket, 0 while unknown. An explicit stack, because the depth is what is being checked.
+        let mut heights = vec![0usize; self.buckets.len()];
+        for root in self.buckets() {
+            let mut path: Vec<(&Bucket, usize, usize)> = vec![(root, 0, 1)];
+            while let Some((bucket, next, height)) = path.pop() {
+                let slot = slot_of(bucket.id).expect("buckets have negative ids");
+                if heights[slot] != 0 {
+                    continue;
+                }
+                let Some(item) = bucket.items.get(next).copied() else {
+                    heights[slot] = height;
+                    if let Some((_, _, parent_height)) = path.last_mut() {
+                        *parent_height = (*parent_height).max(height + 1);
+                    }
+                    continue;
+                };
+                if item >= 0 {
+                    path.push((bucket, next + 1, height));
+                    continue;
+                }
+                let child = self.bucket(item).ok_or_else(|| {
+                    Error::invalid(format!("bucket {} holds bucket {item}, which does not exist", bucket.id))
+                })?;
+                let known = heights[slot_of(item).expect("buckets have negative ids")];
+                path.push((bucket, next + 1, height.max(known + 1)));
+                if known == 0 {
+                    if path.iter().any(|(above, ..)| above.id == item) {
+                        return Err(Error::invalid(format!("bucket {item} is below itself")));
+                    }
+                    path.push((child, 0, 1));
+                }
+                if path.len() > DEPTH_MAX || height.max(known + 1) > DEPTH_MAX {
+                    return Err(Error::invalid(format!(
+                        "the tree is deeper than {DEPTH_MAX} levels at bucket {}",
+                        bucket.id
+                    )));
+                }
+            }
+        }
+        for bucket in self.buckets() {
+            if let Some(item) = bucket.items.iter().find(|item| **item >= self.max_devices) {
+                return Err(Error::invalid(format!(
+                    "bucket {} holds device {item}, but the map has devices below {} only",
+                    bucket.id, self.max_devices
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the bucket draws by this algorithm.
+    pub(crate) fn is_of_algorithm(&self, bucket_id: i32, algorithm: Algorithm) -> bool {
+        self.bucket(bucket_id).is_some_and(|bucket| bucket.algorithm() == algorithm)
+    }
+}
