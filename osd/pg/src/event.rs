@@ -5,9 +5,9 @@
 
 use std::sync::Arc;
 
-use ika_map::PublishedMap;
-use ika_types::{Epoch, OsdId, Result, StoreRead, StoreReadResult, Transaction};
-use ika_wire::{ClientOp, ClientReply, PgMessage, PushSource};
+use map::PublishedMap;
+use types::{Epoch, OsdId, Result, StoreRead, StoreReadResult, Transaction};
+use wire::{ClientOp, ClientReply, PgMessage, PushSource};
 
 /// A client's connection to this OSD, numbered by the shell, never reused while the process lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
