@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use ika_types::{Cursor, Epoch, Error, Extent, LogVersion, ObjectName, OmapPage, PgId, RequestId, SnapshotId, XattrMap};
+use types::{Cursor, Epoch, Error, Extent, LogVersion, ObjectName, OmapPage, PgId, RequestId, SnapshotId, XattrMap};
 
 /// How a compare form compares the stored value with the given one: `stored <comparison> given`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
-use ika_types::{BootNonce, ClientId, Epoch, Error, OsdId, OsdUuid, PgId, StoreUsage};
+use types::{BootNonce, ClientId, Epoch, Error, OsdId, OsdUuid, PgId, StoreUsage};
 
 use crate::{ClusterDigest, MapShare, StatisticsReport};
 
@@ -166,7 +166,7 @@ pub enum ControlRequest {
     /// Between monitors: a request that only the leader can answer, passed on with who first asked.
     Forwarded {
         /// Who asked.
-        asker: ika_types::EntityName,
+        asker: types::EntityName,
         /// What.
         request: Box<ControlRequest>,
     },

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ika_types::Epoch;
+use types::Epoch;
 
 /// Are you there?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Maps on their way: from monitors to subscribers, and between OSDs and clients by gossip.
 
 use bytes::Bytes;
-use ika_types::Epoch;
+use types::Epoch;
 
 /// A full map, or increments, or a full map and the increments behind it; in the map crate's encoding.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Everything that travels on the data plane, in one enum.
 
-use ika_types::Epoch;
+use types::Epoch;
 
 use crate::{ClientOp, ClientReply, MapShare, PgMessage, Ping, Pong, VerifyPage, VerifyRequest};
 

@@ -7,7 +7,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
-use ika_types::{Cursor, Epoch, LogVersion, ObjectId, PgId, Transaction, XattrMap};
+use types::{Cursor, Epoch, LogVersion, ObjectId, PgId, Transaction, XattrMap};
 
 use crate::{LogEntry, MissingSet, ObjectInfo, PastInterval, PgInfo, RequestOutcome};
 

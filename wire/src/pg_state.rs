@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use ika_types::{Cursor, Epoch, Extent, LogVersion, ObjectId, OsdId, PgId, RequestId};
+use types::{Cursor, Epoch, Extent, LogVersion, ObjectId, OsdId, PgId, RequestId};
 
 use crate::{OpFailure, SnapshotContext};
 

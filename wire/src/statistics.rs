@@ -1,6 +1,6 @@
 //! What daemons report of themselves and what the manager makes of it (FOUNDATIONS 9).
 
-use ika_types::{Epoch, LogVersion, OsdId, PgId, PoolId, StoreUsage};
+use types::{Epoch, LogVersion, OsdId, PgId, PoolId, StoreUsage};
 
 /// Operations and bytes since the daemon started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! The question behind `ika osd verify`: digests of what one OSD stores of one placement group.
 
-use ika_types::{Cursor, Epoch, LogVersion, ObjectId, PgId};
+use types::{Cursor, Epoch, LogVersion, ObjectId, PgId};
 
 /// Digests of a page of objects, please.
 #[derive(Debug, Clone, PartialEq, Eq)]
