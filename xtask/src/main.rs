@@ -1,2 +1,86 @@
-//! ika-xtask
-fn main() {}
+//! The tree's own tools, called through `./dev`: the house rules, the checks before a merge, the tests.
+//!
+//! Owns: which commands make up a word of `./dev`. Does not know: what a bare machine lacks (that is `./dev`'s), or
+//! anything of what the crates do. Each word stops at the first step that fails and says which; exit code 1.
+
+mod steps;
+mod test_run;
+mod tidy;
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "./dev", disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    word: Word,
+}
+
+#[derive(Subcommand)]
+enum Word {
+    /// Checks the house rules that a machine can check.
+    Tidy,
+    /// Format, house rules, lints: what must hold before tests are worth running.
+    Check,
+    /// Runs all tests, or what these arguments of `cargo test` choose.
+    Test {
+        /// As `cargo test` takes them; `-p CRATE NAME` for some.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Runs the simulator on more or other seeds than the tests do.
+    Sim {
+        /// One seed, with its output.
+        #[arg(long, conflicts_with = "seeds")]
+        seed: Option<u64>,
+        /// A range of seeds, as 0..5000.
+        #[arg(long)]
+        seeds: Option<String>,
+        /// Only scenarios whose name contains this.
+        #[arg(default_value = "")]
+        name: String,
+    },
+}
+
+fn main() -> ExitCode {
+    // What cargo says now, not what it said at compile time: a target folder may serve several checkouts.
+    let own =
+        env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    let root = own.parent().expect("xtask lies in the workspace's folder");
+    match run(Arguments::parse().word, root) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("dev: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(word: Word, root: &Path) -> Result<()> {
+    match word {
+        Word::Tidy => tidy::run(root),
+        Word::Check => {
+            steps::cargo(root, &["fmt", "--all", "--check"])
+                .context("some files are not formatted: cargo fmt --all")?;
+            tidy::run(root)?;
+            steps::cargo(root, &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])
+        }
+        Word::Test { arguments } => test_run::run(root, &arguments),
+        Word::Sim { seed, seeds, name } => {
+            let variable = match (seed, seeds) {
+                (Some(seed), _) => ("IKA_SEED", seed.to_string()),
+                (None, Some(seeds)) => ("IKA_SEEDS", seeds),
+                (None, None) => ("IKA_SEEDS", "0..2000".to_owned()),
+            };
+            let arguments = ["test", "--locked", "-p", "ika-tests-machines", "--", "--nocapture", name.as_str()];
+            steps::cargo_with(root, &arguments, &[(variable.0, &variable.1)])
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Runs the tests and ends with a summary: how many, what failed, and which binaries took the time.
+
+use std::{
+    io::{BufRead, BufReader, pipe},
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::steps;
+
+/// Binaries that the summary names.
+const SLOWEST_SHOWN: usize = 5;
+
+/// Runs `cargo test`, for the whole workspace unless the arguments choose packages themselves.
+pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<()> {
+    let begun = steps::now();
+    let mut command = Command::new(steps::cargo_program());
+    command.args(["test", "--locked", "--no-fail-fast"]).current_dir(root);
+    if !arguments.iter().any(|argument| argument.starts_with("-p") || argument.starts_with("--package")) {
+        command.arg("--workspace");
+    }
+    command.args(arguments);
+    // One pipe for both, so that cargo's lines stay between those of the tests.
+    let (reader, writer) = pipe().context("make a pipe")?;
+    command.stdout(writer.try_clone().context("share a pipe")?).stderr(writer);
+    let mut child = command.spawn().context("start cargo test")?;
+    // The command holds the pipe's writing ends; without this the reader would wait for ever.
+    drop(command);
+    let mut summary = Summary::default();
+    for line in BufReader::new(reader).split(b'\n') {
+        let line = line.context("read the output of cargo test")?;
+        let line = String::from_utf8_lossy(&line);
+        println!("{line}");
+        summary.hear(&line, steps::now());
+    }
+    let status = child.wait().context("wait for cargo test")?;
+    print!("{}", summary.render(begun.elapsed()));
+    if !status.success() {
+        bail!(if summary.failed == 0 { "the tests did not all build and run" } else { "some tests failed" });
+    }
+    Ok(())
+}
+
+#[derive(Default)]
+struct Summary {
+    passed: usize,
+    failed: usize,
+    ignored: usize,
+    failures: Vec<String>,
+    running: Option<(String, Instant)>,
+    binaries: Vec<(Duration, String)>,
+}
+
+impl Summary {
+    /// Reads one line of the output of cargo or of a test binary.
+    fn hear(&mut self, line: &str, now: Instant) {
+        let begins = line.trim_start();
+        if let Some(binary) = begins.strip_prefix("Running ").or_else(|| begins.strip_prefix("Doc-tests ")) {
+            self.running = Some((short_name(binary), now));
+        } else if let Some(counts) = line.strip_prefix("test result: ") {
+            for (count, word) in counts.split([';', '.']).filter_map(|part| part.trim().split_once(' ')) {
+                let count: usize = count.parse().unwrap_or(0);
+                match word {
+                    "passed" => self.passed += count,
+                    "failed" => self.failed += count,
+                    "ignored" => self.ignored += count,
+                    _ => {}
+                }
+            }
+            if let Some((name, begun)) = self.running.take() {
+                self.binaries.push((now - begun, name));
+            }
+        } else if let Some(name) = line.strip_prefix("test ").and_then(|rest| rest.strip_suffix(" ... FAILED")) {
+            let binary = self.running.as_ref().map_or("", |running| running.0.as_str());
+            self.failures.push(format!("{binary}: {name}"));
+        }
+    }
+
+    fn render(&mut self, elapsed: Duration) -> String {
+        let mut text = String::from("\n");
+        for failure in &self.failures {
+            text += &format!("FAILED {failure}\n");
+        }
+        self.binaries.sort_by(|left, right| right.cmp(left));
+        for (duration, name) in self.binaries.iter().take(SLOWEST_SHOWN).filter(|(time, _)| time.as_secs() > 0) {
+            text += &format!("{:>8} {name}\n", steps::seconds(*duration));
+        }
+        let (count, Self { passed, failed, ignored, .. }) = (self.binaries.len(), self);
+        text += &format!("{passed} passed, {failed} failed, {ignored} ignored in {count} binaries; ");
+        text + &format!("{} with building\n", steps::seconds(elapsed))
+    }
+}
+
+/// `unittests src/lib.rs (target/debug/deps/store-58b8c1ba5385362d)` is `store`.
+fn short_name(binary: &str) -> String {
+    let Some((_, path)) = binary.rsplit_once('(') else { return format!("{binary} (documentation)") };
+    let file = path.trim_end_matches(')').rsplit('/').next().unwrap_or(path);
+    file.rsplit_once('-').map_or(file, |(name, _)| name).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_summary_counts_and_names_what_failed() {
+        let mut summary = Summary::default();
+        let begun = steps::now();
+        for line in [
+            "     Running unittests src/lib.rs (target/debug/deps/store-58b8c1ba5385362d)",
+            "test journal::tests::replay ... ok",
+            "test journal::tests::torn ... FAILED",
+            "test result: FAILED. 13 passed; 1 failed; 2 ignored; 0 measured; 0 filtered out; finished in 0.07s",
+            "   Doc-tests telemetry",
+            "test result: ok. 4 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s",
+        ] {
+            summary.hear(line, begun);
+        }
+        let text = summary.render(Duration::from_secs(61));
+        assert!(text.contains("FAILED store: journal::tests::torn\n"), "{text}");
+        assert!(text.contains("17 passed, 1 failed, 2 ignored in 2 binaries; 61.0 s with building"), "{text}");
+    }
+}
