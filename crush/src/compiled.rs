@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use crate::bucket::{Permutation, list_pick, permutation_pick, straw_pick, straw2_pick, tree_pick};
 use crate::error::Error;
-use crate::map::{Algorithm, Bucket, BucketContents, ChooseArgs, CrushMap, HASH_RJENKINS1, Rule, Tunables, slot_of};
+use crate::map::{Bucket, BucketContents, ChooseArgs, CrushMap, HASH_RJENKINS1, Rule, Tunables, slot_of};
 
 /// How deep a tree may be. Ceph's own types make 11 levels; its tools give up at no fixed depth. 64 leaves any real tree room.
 pub const DEPTH_MAX: usize = 64;
@@ -375,10 +375,5 @@ impl CrushMap {
             }
         }
         Ok(())
-    }
-
-    /// Whether the bucket draws by this algorithm.
-    pub(crate) fn is_of_algorithm(&self, bucket_id: i32, algorithm: Algorithm) -> bool {
-        self.bucket(bucket_id).is_some_and(|bucket| bucket.algorithm() == algorithm)
     }
 }

@@ -13,6 +13,12 @@ pub enum ErrorKind {
     Exists,
     /// The thing is still referred to by something else and therefore stays.
     InUse,
+    /// A bucket that should go still has items.
+    NotEmpty,
+    /// A bucket would come to lie below itself.
+    Cycle,
+    /// A weight or a sum of weights does not fit 16.16 fixed point.
+    Range,
     /// Bytes that are not a map.
     Damaged,
 }
@@ -57,6 +63,18 @@ impl Error {
 
     pub(crate) fn in_use(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::InUse, message)
+    }
+
+    pub(crate) fn not_empty(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::NotEmpty, message)
+    }
+
+    pub(crate) fn cycle(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Cycle, message)
+    }
+
+    pub(crate) fn range(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Range, message)
     }
 
     pub(crate) fn damaged(message: impl Into<String>) -> Self {

@@ -12,16 +12,20 @@
 mod binary;
 mod bucket;
 mod compiled;
+mod edit;
 mod error;
 pub mod hash;
 mod logarithm;
 mod map;
 mod rule;
+mod tree;
 
 pub use compiled::{CompiledMap, DEPTH_MAX, TRIES_MAX};
+pub use edit::{Location, Mode, is_valid_name};
 pub use error::{Error, ErrorKind};
 pub use map::{
     Algorithm, BUCKET_ITEMS_MAX, BUCKET_SLOTS_MAX, Bucket, BucketContents, ChooseArg, ChooseArgs, CrushMap,
     DEVICES_MAX, HASH_RJENKINS1, ITEM_NONE, Profile, RULES_MAX, Rule, RuleType, Step, Tunables, WEIGHT_ONE,
 };
 pub use rule::{RESULT_MAX, Workspace};
+pub use tree::TreeRow;

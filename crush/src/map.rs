@@ -19,6 +19,7 @@ mod bucket;
 mod rules;
 mod tunables;
 
+pub(crate) use bucket::tree_node_of;
 pub use bucket::{Algorithm, Bucket, BucketContents, HASH_RJENKINS1};
 pub use rules::{Rule, RuleType, Step};
 pub use tunables::{Profile, Tunables};

@@ -41,7 +41,9 @@ fn binary_map(value: &Value) -> Vec<u8> {
 /// A weight between 0 and 1 as `crushtool --weight` reads it.
 fn in_weight(text: &str) -> u32 {
     let weight: f32 = text.parse().expect("a number");
-    (weight * 65_536.0) as u32
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the tool truncates, too")]
+    let fixed_point = (weight * 65_536.0) as u32;
+    fixed_point
 }
 
 #[test]

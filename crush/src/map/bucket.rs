@@ -221,7 +221,7 @@ impl Bucket {
         for weight in &weights {
             total = total
                 .checked_add(*weight)
-                .ok_or_else(|| Error::invalid(format!("the weights in bucket {} add up to 65536 or more", self.id)))?;
+                .ok_or_else(|| Error::range(format!("the weights in bucket {} add up to 65536 or more", self.id)))?;
             sums.push(total);
         }
         let contents = match self.algorithm() {
@@ -238,7 +238,7 @@ impl Bucket {
             Algorithm::List => BucketContents::List { weights, sums },
             Algorithm::Tree => BucketContents::Tree { nodes: self.build_tree(&weights)? },
             Algorithm::Straw => {
-                let straws = super::super::bucket::straw_lengths(&weights, straw_calc_version);
+                let straws = crate::bucket::straw_lengths(&weights, straw_calc_version);
                 BucketContents::Straw { weights, straws }
             }
             Algorithm::Straw2 => BucketContents::Straw2 { weights },
