@@ -6,11 +6,14 @@ use std::{
     sync::Arc,
 };
 
-use ika_crush::CrushMap;
-use ika_types::{BootNonce, ClientId, ClusterId, Epoch, MonId, OsdId, OsdUuid, PgId, PoolId};
+use crush::CrushMap;
 use serde::{Deserialize, Serialize};
+use types::{BootNonce, ClientId, ClusterId, Epoch, MonId, OsdId, OsdUuid, PgId, PoolId};
 
-use crate::Pool;
+use crate::{LaterFields, Pool};
+
+/// Stands for "no OSD at this position" in a temporary acting set of an erasure-coded pool. Ceph's `CRUSH_ITEM_NONE`.
+pub const HOLE: OsdId = OsdId(0x7fff_ffff);
 
 /// A share in 16.16 fixed point: 0x10000 is one. CRUSH weights, in/out weights and primary affinities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -195,7 +198,7 @@ pub struct ClusterMap {
     pub pg_upmap_items: BTreeMap<PgId, Vec<(OsdId, OsdId)>>,
     /// Exceptions: who leads.
     pub pg_upmap_primary: BTreeMap<PgId, OsdId>,
-    /// Who serves while the up set fills; the OSDs asked for it.
+    /// Who serves while the up set fills; the OSDs asked for it. In erasure-coded pools [`HOLE`] keeps a position empty.
     pub pg_temp: BTreeMap<PgId, Vec<OsdId>>,
     /// Who leads while the up primary fills.
     pub primary_temp: BTreeMap<PgId, OsdId>,
@@ -215,4 +218,6 @@ pub struct ClusterMap {
     pub protocol_min: u32,
     /// Features that every OSD of this cluster must have: gates new behaviour (FOUNDATIONS 18).
     pub require_osd_release: u32,
+    /// Fields of later versions that this version does not know, as they arrived; they survive a rewrite (FOUNDATIONS 18).
+    pub later_fields: Option<LaterFields>,
 }

@@ -2,8 +2,8 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use ika_crush::CrushMap;
-use ika_types::{BootNonce, ClientId, Epoch, MonId, OsdId, OsdUuid, PgId, PoolId};
+use crush::CrushMap;
+use types::{BootNonce, ClientId, Epoch, MonId, OsdId, OsdUuid, PgId, PoolId};
 
 use crate::{BlocklistEntry, ClusterFlags, FullRatios, Managers, MonitorEntry, Pool, Weight};
 

@@ -9,12 +9,23 @@
 //! 2. Equal maps have equal bytes: encoding is canonical, so a checksum comparison finds any divergence.
 //! 3. Placement is a pure function of (map, object): everybody who holds the epoch computes the same OSDs.
 
+mod apply;
+mod check;
 mod cluster;
+mod conversion;
+mod encoding;
+mod first;
 mod increment;
+mod placement;
 mod pool;
+mod published;
 
+pub use check::{Breach, ERASURE_SHARDS_MAX, HOST_NAME_BYTES_MAX, POOLS_MAX, UPMAP_ITEMS_PER_PG_MAX, breaches, check};
 pub use cluster::{
-    BlocklistEntry, ClusterFlags, ClusterMap, FullRatios, ManagerEntry, Managers, MonitorEntry, OsdState, Weight,
+    BlocklistEntry, ClusterFlags, ClusterMap, FullRatios, HOLE, ManagerEntry, Managers, MonitorEntry, OsdState, Weight,
 };
+pub use encoding::{LaterFields, decode_increment, decode_map, encode_increment, encode_map};
 pub use increment::{Change, Death, Increment};
+pub use placement::Placement;
 pub use pool::{Pool, PoolFlags, PoolKind, PoolOptions};
+pub use published::{Placer, PublishedMap};

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use ika_types::PoolId;
 use serde::{Deserialize, Serialize};
+use types::PoolId;
 
 /// How a pool keeps its objects safe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,7 +80,7 @@ pub struct Pool {
     /// Operator's settings.
     pub options: PoolOptions,
     /// Epoch in which the pool was made.
-    pub created: ika_types::Epoch,
+    pub created: types::Epoch,
     /// Epoch in which anything about it last changed.
-    pub changed: ika_types::Epoch,
+    pub changed: types::Epoch,
 }
