@@ -36,6 +36,16 @@ fn check_architecture(workspace: &Workspace, findings: &mut Findings) {
             findings.refuse(FILE, "code map", format!("say what the crate `{}/` is for", member.path));
         }
     }
+    for file in named_sources(&text) {
+        if !workspace.root.join(file).is_file() {
+            findings.refuse(FILE, "code map", format!("`{file}` is not there (any more); say where its task lies now"));
+        }
+    }
+}
+
+/// Rust files that the text names as code.
+fn named_sources(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2).filter(|code| code.ends_with(".rs") && code.contains('/') && !code.contains(' '))
 }
 
 fn mentions(text: &str, folder: &str) -> bool {
@@ -86,6 +96,13 @@ mod tests {
         check_decision("docs/decisions/x.md", "# T\n## Problem\n## Choice\n## Alternatives\n", &mut findings);
         let lines: Vec<String> = findings.violations.iter().map(ToString::to_string).collect();
         assert!(lines[0].contains("NNNN") && lines[1].contains("## Cost"), "{lines:?}");
+    }
+
+    #[test]
+    fn named_files_are_found() {
+        let text =
+            "see `osd/pg/src/pg.rs` and `Event::Tick`, not x/y.rs; `lib.rs`\n```\ncode\n```\nand `map/src/pool.rs`";
+        assert_eq!(named_sources(text).collect::<Vec<_>>(), ["osd/pg/src/pg.rs", "map/src/pool.rs"]);
     }
 
     #[test]

@@ -40,7 +40,8 @@ const TABLE: &[Row] = &[
     ),
     row("ika-client", "shell", &["ika-types", "ika-map", "ika-wire", "ika-client-ops", "ika-net", "ika-telemetry"]),
     row("ika-mgr", "shell", &["ika-types", "ika-map", "ika-wire", "ika-net", "ika-client", "ika-telemetry"]),
-    row("ika-cli", "face", &["ika-types", "ika-crush", "ika-map", "ika-client", "ika-telemetry"]),
+    row("ika-local", "face", &["ika-types", "ika-client", "ika-telemetry"]),
+    row("ika-cli", "face", &["ika-types", "ika-crush", "ika-map", "ika-client", "ika-telemetry", "ika-local"]),
 ];
 
 /// Layers whose crates may import everything below them: the binary, and the rig that nobody imports.

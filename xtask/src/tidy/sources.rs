@@ -199,7 +199,11 @@ mod tests {
             assert_eq!(violations("pure", "src/pg.rs", &format!("//! D\n// {bad}")), [""; 0]);
         }
         assert_eq!(
-            violations("foundation", "src/pg.rs", "//! D\nfn f(x: f64) { std::time::Duration::ZERO; }"),
+            violations(
+                "foundation",
+                "src/pg.rs",
+                "//! D\nuse std::net::{IpAddr, SocketAddr};\nfn f(x: f64) -> std::time::Duration;"
+            ),
             [""; 0]
         );
     }
