@@ -1,0 +1,229 @@
+//! Starting a cluster: make what is missing, start what does not run, wait until it serves.
+
+use std::{
+    fs::OpenOptions,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use client::Cluster;
+use telemetry::clock::boot_clock_now;
+
+use crate::{
+    Daemon, Folder, Role, RunningProcess, Topology,
+    plan::{create_arguments, daemons, run_arguments},
+    port::check_free,
+    process::Starting,
+    ready::{provide_pool, wait_for_daemons, wait_for_health},
+    stop::stop_all,
+};
+
+/// How long a started cluster may take until it is healthy. On two busy cores a start takes a few seconds.
+const READY_DEADLINE: Duration = Duration::from_secs(120);
+/// Bytes that must stay free on the file system beside the device files: metadata, logs, monitors.
+const SPARE_BYTES: u64 = 1 << 30;
+/// The smallest device file that makes sense: journal, metadata reserve and some data.
+const OSD_SIZE_BYTES_MIN: u64 = 1 << 30;
+
+/// What an operator asks for. What is `None` is as it was, or the default for a new cluster.
+#[derive(Debug, Clone)]
+pub struct UpOptions {
+    /// The folder.
+    pub data: PathBuf,
+    /// Monitors; 3.
+    pub mons: Option<u32>,
+    /// OSDs; 3.
+    pub osds: Option<u32>,
+    /// Hosts that CRUSH tells apart; as many as OSDs.
+    pub hosts: Option<u32>,
+    /// Bytes of each OSD's device; 10 GiB.
+    pub osd_size_bytes: Option<u64>,
+    /// A pool that shall exist.
+    pub pool: Option<String>,
+}
+
+impl UpOptions {
+    /// The defaults, in this folder.
+    pub fn new(data: impl Into<PathBuf>) -> Self {
+        Self { data: data.into(), mons: None, osds: None, hosts: None, osd_size_bytes: None, pool: None }
+    }
+}
+
+/// A cluster that serves. Holds the folder's lock; dropping it stops nothing.
+#[derive(Debug)]
+pub struct Started {
+    /// The folder.
+    pub folder: Folder,
+    /// Daemons that were started by this call.
+    pub started: Vec<String>,
+    /// Daemons that ran before.
+    pub running: Vec<String>,
+    /// A client.
+    pub cluster: Cluster,
+}
+
+impl Started {
+    /// Stops every daemon. Says how many ran.
+    pub async fn stop(&self) -> Result<usize> {
+        stop_all(&self.folder).await
+    }
+}
+
+/// Brings the cluster up and waits until it is healthy. `tell` hears what is being done, a line at a time.
+pub async fn up(options: &UpOptions, mut tell: impl FnMut(&str)) -> Result<Started> {
+    let wanted = wanted_topology(options)?;
+    let (mut folder, _) = Folder::open_or_make(&options.data, &wanted)?;
+    agree_on_topology(&mut folder, options)?;
+    create_osds(&folder, &mut tell)?;
+    let (started, running) = start_daemons(&folder, &mut tell).await?;
+    let deadline = boot_clock_now() + READY_DEADLINE;
+    let cluster = Cluster::connect(folder.config()).await.context("connect to the monitors")?;
+    tell("waiting until all daemons are up");
+    wait_for_daemons(&cluster, folder.topology().osds, deadline).await?;
+    if let Some(pool) = &options.pool {
+        provide_pool(&cluster, pool).await?;
+    }
+    tell("waiting until the cluster is healthy");
+    wait_for_health(&cluster, deadline).await?;
+    Ok(Started { folder, started, running, cluster })
+}
+
+fn wanted_topology(options: &UpOptions) -> Result<Topology> {
+    let mons = options.mons.unwrap_or(3);
+    let osds = options.osds.unwrap_or(3);
+    let hosts = options.hosts.unwrap_or(osds);
+    let osd_size_bytes = options.osd_size_bytes.unwrap_or(10 << 30);
+    if !(1..=7).contains(&mons) {
+        bail!("--mons is {mons}; a quorum has 1 to 7 monitors, best an odd number");
+    }
+    if !(1..=64).contains(&osds) {
+        bail!("--osds is {osds}; one machine takes 1 to 64");
+    }
+    if !(1..=osds).contains(&hosts) {
+        bail!("--hosts is {hosts}; with {osds} OSDs it is 1 to {osds}");
+    }
+    if osd_size_bytes < OSD_SIZE_BYTES_MIN {
+        bail!("--osd-size is {osd_size_bytes} bytes; the least is {OSD_SIZE_BYTES_MIN} (1G)");
+    }
+    Ok(Topology { mons, osds, hosts, osd_size_bytes })
+}
+
+/// An existing cluster keeps its shape, except that OSDs may be added.
+fn agree_on_topology(folder: &mut Folder, options: &UpOptions) -> Result<()> {
+    let has = folder.topology();
+    if let Some(mons) = options.mons.filter(|mons| *mons != has.mons) {
+        bail!("{} has {} monitors, not {mons}; leave --mons away", folder.path().display(), has.mons);
+    }
+    if let Some(osds) = options.osds.filter(|osds| *osds < has.osds) {
+        bail!("{} has {} OSDs, and `up` takes none away; --osds {osds} is too few", folder.path().display(), has.osds);
+    }
+    let osds = options.osds.unwrap_or(has.osds);
+    let hosts = options.hosts.unwrap_or(has.hosts.max(if osds > has.osds { osds } else { 0 }));
+    if (osds, hosts) != (has.osds, has.hosts) {
+        folder.add_osds(osds, hosts)?;
+    }
+    Ok(())
+}
+
+fn create_osds(folder: &Folder, tell: &mut impl FnMut(&str)) -> Result<()> {
+    let missing: Vec<Daemon> = daemons(folder)
+        .into_iter()
+        .filter(|daemon| daemon.role == Role::Osd && !folder.data_path(&daemon.name).join("created").exists())
+        .collect();
+    check_space(folder, &missing)?;
+    for osd in missing {
+        tell(&format!("making {}", osd.name));
+        let output = Command::new(std::env::current_exe().context("find this program's own file")?)
+            .args(create_arguments(folder, &osd))
+            .output()
+            .with_context(|| format!("make {}", osd.name))?;
+        if !output.status.success() {
+            bail!("cannot make {}: {}", osd.name, String::from_utf8_lossy(&output.stderr).trim());
+        }
+    }
+    Ok(())
+}
+
+fn check_space(folder: &Folder, missing: &[Daemon]) -> Result<()> {
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let statistics = nix::sys::statvfs::statvfs(folder.path())
+        .with_context(|| format!("ask how full the file system of {} is", folder.path().display()))?;
+    let available = statistics.blocks_available().saturating_mul(statistics.fragment_size());
+    // What an interrupted start reserved is there already and will be used again.
+    let reserved = |osd: &Daemon| {
+        std::fs::metadata(folder.data_path(&osd.name).join("block")).map_or(0, |metadata| metadata.len())
+    };
+    let size = folder.topology().osd_size_bytes;
+    let needed: u64 = missing.iter().map(|osd| size.saturating_sub(reserved(osd))).sum::<u64>() + SPARE_BYTES;
+    if needed > available {
+        bail!(
+            "{} OSDs of {} MiB and 1 GiB to spare need {} MiB, and {} has {} MiB; give a smaller --osd-size or another --data",
+            missing.len(),
+            size >> 20,
+            needed >> 20,
+            folder.path().display(),
+            available >> 20
+        );
+    }
+    Ok(())
+}
+
+/// Starts what does not run: all at once, then waits for each to say that it serves. On trouble the ones started here
+/// are stopped again, so that nothing half started is left behind.
+async fn start_daemons(folder: &Folder, tell: &mut impl FnMut(&str)) -> Result<(Vec<String>, Vec<String>)> {
+    let (mut starting, mut running) = (Vec::new(), Vec::new());
+    for daemon in daemons(folder) {
+        if RunningProcess::find(&folder.run_path(&daemon.name))?.is_some() {
+            running.push(daemon.name);
+            continue;
+        }
+        starting.push(daemon);
+    }
+    for (name, address) in folder.monitors() {
+        if starting.iter().any(|daemon| daemon.role == Role::Mon && daemon.id == name) {
+            check_free(address, &format!("mon.{name}"))?;
+        }
+    }
+    let result = begin_all(folder, &starting, tell);
+    if let Err(error) = result {
+        for daemon in &starting {
+            if let Some(process) = RunningProcess::find(&folder.run_path(&daemon.name))? {
+                process.signal(nix::sys::signal::Signal::SIGTERM)?;
+            }
+        }
+        return Err(error);
+    }
+    Ok((starting.into_iter().map(|daemon| daemon.name).collect(), running))
+}
+
+fn begin_all(folder: &Folder, daemons: &[Daemon], tell: &mut impl FnMut(&str)) -> Result<()> {
+    let mut begun = Vec::new();
+    for daemon in daemons {
+        tell(&format!("starting {}", daemon.name));
+        let log = folder.log_path(&daemon.name);
+        let errors = OpenOptions::new().create(true).append(true).open(&log);
+        let errors = errors.with_context(|| format!("open {}", log.display()))?;
+        let arguments = run_arguments(folder, daemon);
+        begun.push(Starting::begin(&daemon.name, arguments, &folder.run_path(&daemon.name), errors)?);
+    }
+    for starting in begun {
+        let log = folder.log_path(&starting.name);
+        starting.wait(&log)?;
+    }
+    Ok(())
+}
+
+/// Starts one daemon of a cluster that was made before, and waits until it says that it serves.
+pub async fn start_daemon(path: &Path, name: &str) -> Result<()> {
+    let folder = Folder::open(path)?;
+    let daemon = daemons(&folder).into_iter().find(|daemon| daemon.name == name);
+    let Some(daemon) = daemon else { bail!("{} has no daemon `{name}`", path.display()) };
+    if let Some(process) = RunningProcess::find(&folder.run_path(name))? {
+        bail!("{name} runs already, as process {}", process.pid);
+    }
+    begin_all(&folder, &[daemon], &mut |line| tracing::debug!(line))
+}
