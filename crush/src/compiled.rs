@@ -323,10 +323,7 @@ fn check_tries(map: &CrushMap) -> Result<(), Error> {
 
 impl CrushMap {
     /// Checks that the buckets form trees: no cycle, no missing bucket, no absurd depth.
-    ///
-    /// # Errors
-    /// `Invalid`, naming the bucket.
-    pub fn check_tree(&self) -> Result<(), Error> {
+    pub(crate) fn check_tree_of_buckets(&self) -> Result<(), Error> {
         // The height of each bucket, 0 while unknown. An explicit stack, because the depth is what is being checked.
         let mut heights = vec![0usize; self.buckets.len()];
         for root in self.buckets() {
@@ -366,6 +363,15 @@ impl CrushMap {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Checks that the buckets form trees (no cycle, no missing bucket, no absurd depth) of devices below `max_devices`.
+    ///
+    /// # Errors
+    /// `Invalid`, naming the bucket.
+    pub fn check_tree(&self) -> Result<(), Error> {
+        self.check_tree_of_buckets()?;
         for bucket in self.buckets() {
             if let Some(item) = bucket.items.iter().find(|item| **item >= self.max_devices) {
                 return Err(Error::invalid(format!(

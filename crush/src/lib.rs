@@ -5,6 +5,7 @@
 //!
 //! - [`CrushMap`] is the model that one edits, reads ([`CrushMap::decode`]) and writes ([`CrushMap::encode`]).
 //! - [`CompiledMap`] is made from it once per epoch, checked, and places ([`CompiledMap::map_rule`]).
+//! - [`text`] compiles and decompiles the form that humans write.
 //! - [`hash`] holds the hashes that placement and object names use.
 //!
 //! Does not know: pools, epochs, who is up, files, clocks, randomness.
@@ -18,7 +19,9 @@ pub mod hash;
 mod logarithm;
 mod map;
 mod rule;
+pub mod text;
 mod tree;
+pub mod weight;
 
 pub use compiled::{CompiledMap, DEPTH_MAX, TRIES_MAX};
 pub use edit::{Location, Mode, is_valid_name};

@@ -81,6 +81,27 @@ fn binary_maps_are_written_as_they_were_read() {
 }
 
 #[test]
+fn text_maps_compile_to_the_same_bytes_and_decompile_to_the_same_lines() {
+    for case in vectors("maps.jsonl.gz") {
+        let name = text(&case["name"]);
+        let map = crush::text::compile(text(&case["text"])).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let golden = CrushMap::decode(&binary_map(&case["map_b64"])).expect("decoded by the test above");
+        assert_eq!(map, golden, "{name} compiles to another map");
+        assert!(map.encode() == binary_map(&case["map_b64"]), "{name} compiles to other bytes");
+        let expected = text(&case["decompiled"]);
+        let decompiled = crush::text::decompile(&map);
+        for (number, (have, want)) in decompiled.lines().zip(expected.lines()).enumerate() {
+            assert_eq!(have, want, "{name} decompiles differently in line {}", number + 1);
+        }
+        assert_eq!(decompiled.trim_end(), expected.trim_end(), "{name} decompiles differently");
+        let again = crush::text::compile(&decompiled).unwrap_or_else(|error| panic!("{name}, second time: {error}"));
+        // Weights lose bits in three decimals, but the shape and the names stay.
+        assert_eq!(again.names(), map.names(), "{name} after decompiling and compiling again");
+        assert_eq!(crush::text::decompile(&again).lines().count(), decompiled.lines().count());
+    }
+}
+
+#[test]
 fn every_mapping_is_that_of_ceph() {
     let mut seen = 0;
     let mut wrong = Vec::new();
