@@ -10,9 +10,10 @@
 
 use std::{collections::btree_map::Entry, sync::Arc};
 
+use crush::CrushMap;
 use types::{Epoch, Error, OsdId, PgId, PoolId, Result, stable_modulo};
 
-use crate::{Change, ClusterFlags, ClusterMap, Death, HOLE, Increment, OsdState, Pool, Weight};
+use crate::{Change, ClusterFlags, ClusterMap, Death, HOLE, Increment, OsdState, Pool, Weight, conversion::from_crush};
 
 impl Increment {
     /// The step from `base` that makes these changes, with the checksum of what comes out.
@@ -21,11 +22,31 @@ impl Increment {
     ///
     /// # Errors
     /// What [`ClusterMap::apply`] would say of the changes.
-    pub fn new(base: &ClusterMap, modified_ms: u64, changes: Vec<Change>) -> Result<Self> {
+    pub fn new(base: &ClusterMap, modified_ms: u64, mut changes: Vec<Change>) -> Result<Self> {
+        for change in &mut changes {
+            change.normalize()?;
+        }
         let modified_ms = modified_ms.max(base.modified_ms);
         let mut increment = Self { epoch: base.epoch.next(), modified_ms, result_checksum: 0, changes };
         increment.result_checksum = base.changed_by(&increment)?.checksum();
         Ok(increment)
+    }
+}
+
+impl Change {
+    /// Brings the change into the form that its bytes decode to, so that its maker and everybody else apply the same.
+    fn normalize(&mut self) -> Result<()> {
+        match self {
+            Self::Crush(hierarchy) => {
+                // Editing may leave behind what decoding drops, such as choose arguments of a bucket that is gone.
+                let decoded = CrushMap::decode(&hierarchy.encode()).map_err(from_crush)?;
+                *hierarchy = Arc::new(decoded);
+            }
+            Self::PgUpmap(_, osds) | Self::PgTemp(_, osds) => *osds = non_empty(osds),
+            Self::PgUpmapItems(_, pairs) => *pairs = non_empty(pairs),
+            _ => {}
+        }
+        Ok(())
     }
 }
 
@@ -300,3 +321,6 @@ fn set<K: Ord, V>(table: &mut std::collections::BTreeMap<K, V>, key: K, value: O
 fn non_empty<T: Clone>(list: &Option<Vec<T>>) -> Option<Vec<T>> {
     list.as_ref().filter(|list| !list.is_empty()).cloned()
 }
+
+#[cfg(test)]
+mod tests;

@@ -248,3 +248,6 @@ fn check_exceptions(map: &ClusterMap, list: &mut Breaches) {
         list.expect(exists(*osd), "exception-osds-exist", || format!("osd.{osd} should lead {pg} but does not exist"));
     }
 }
+
+#[cfg(test)]
+mod tests;

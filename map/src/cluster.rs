@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     net::SocketAddr,
     sync::Arc,
 };
@@ -71,6 +72,32 @@ impl ClusterFlags {
     /// Whether all bits of `other` are set here.
     pub fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
+    }
+
+    /// These and the bits of `other`.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// These without the bits of `other`.
+    #[must_use]
+    pub fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+}
+
+impl fmt::Display for ClusterFlags {
+    /// Names joined by commas, as `osd dump` prints them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut separator = "";
+        for (name, flag) in Self::NAMES {
+            if self.contains(flag) {
+                write!(f, "{separator}{name}")?;
+                separator = ",";
+            }
+        }
+        Ok(())
     }
 }
 
@@ -220,4 +247,32 @@ pub struct ClusterMap {
     pub require_osd_release: u32,
     /// Fields of later versions that this version does not know, as they arrived; they survive a rewrite (FOUNDATIONS 18).
     pub later_fields: Option<LaterFields>,
+}
+
+impl ClusterMap {
+    /// The pool of this name.
+    pub fn pool_by_name(&self, name: &str) -> Option<&Arc<Pool>> {
+        self.pools.values().find(|pool| pool.name == name)
+    }
+
+    /// OSDs that exist and are up, in order.
+    pub fn up_osds(&self) -> impl Iterator<Item = (OsdId, &OsdState)> {
+        self.osds.iter().filter(|(_, state)| state.up).map(|(osd, state)| (*osd, state))
+    }
+
+    /// OSDs that exist and are in, in order.
+    pub fn in_osds(&self) -> impl Iterator<Item = (OsdId, &OsdState)> {
+        self.osds.iter().filter(|(_, state)| state.is_in()).map(|(osd, state)| (*osd, state))
+    }
+
+    /// The lowest OSD number that is free.
+    pub fn free_osd(&self) -> OsdId {
+        let taken = self.osds.keys().zip(0u32..).take_while(|(osd, number)| osd.0 == *number).count();
+        OsdId(u32::try_from(taken).expect("OSD numbers have 32 bits"))
+    }
+
+    /// Every placement group of every pool, in order.
+    pub fn pgs(&self) -> impl Iterator<Item = PgId> {
+        self.pools.values().flat_map(|pool| pool.pgs())
+    }
 }

@@ -12,14 +12,17 @@ use crate::{BlocklistEntry, ClusterFlags, FullRatios, Managers, MonitorEntry, Po
 pub enum Change {
     /// Cluster-wide switches become these.
     Flags(ClusterFlags),
-    /// Makes an OSD exist: down, out until it boots.
+    /// Makes an OSD exist: down, out, with full affinity and nothing proven. Refused (`Exists`) when it does.
     OsdCreate {
         /// Its number.
         osd: OsdId,
         /// Its life.
         uuid: OsdUuid,
     },
-    /// An OSD booted: it is up, at this place, in this life of its process.
+    /// An OSD booted: it is up, at this place, in this life of its process; `up_from` becomes this epoch, and the death of
+    /// an earlier incarnation no longer stands. With another uuid than the map's it is a new life on an empty device:
+    /// `up_thru` and the last clean interval are forgotten; `lost_at` stays, since only an operator can say that the old
+    /// data need not be waited for. Its weight stays as it is.
     OsdUp {
         /// Which.
         osd: OsdId,
@@ -32,14 +35,16 @@ pub enum Change {
         /// Its host.
         host: String,
     },
-    /// An OSD is down. `dead`: its process is proven gone.
+    /// An OSD is down: `down_at` becomes this epoch and the address is forgotten. Of one that is down already nothing of
+    /// that changes. `dead`: its process is proven gone; `dead_epoch` becomes this epoch, also when the proof comes later
+    /// than the first report.
     OsdDown {
         /// Which.
         osd: OsdId,
         /// Whether this incarnation is proven dead, so that nobody need wait for its leases.
         dead: Death,
     },
-    /// In/out weight. `weight_before_out` is kept for an automatic return.
+    /// In/out weight: both values become these. `weight_before_out` is kept for an automatic return.
     OsdWeight {
         /// Which.
         osd: OsdId,
@@ -55,7 +60,7 @@ pub enum Change {
         /// The new affinity.
         affinity: Weight,
     },
-    /// The OSD could have served writes in the interval that this epoch belongs to.
+    /// The OSD could have served writes in the interval that this epoch belongs to. Never lowers what was proven before.
     OsdUpThru {
         /// Which.
         osd: OsdId,
@@ -78,33 +83,38 @@ pub enum Change {
         /// The new flags.
         flags: ClusterFlags,
     },
-    /// An operator declared the OSD's data lost.
+    /// An operator declared the OSD's data lost: `lost_at` becomes this epoch. Refused while it is up.
     OsdLost {
         /// Which.
         osd: OsdId,
     },
-    /// The OSD no longer exists.
+    /// The OSD no longer exists, nor does any exception that names it; in a temporary set of an erasure-coded pool it
+    /// becomes a hole. Refused while it is up. The placement hierarchy is changed by itself.
     OsdRemove {
         /// Which.
         osd: OsdId,
     },
-    /// A pool is made or changed. A new one gets all its PGs into `creating_pgs`.
+    /// A pool is made or changed; `created` and `changed` are stamped with this epoch as is due, whatever they say.
+    ///
+    /// A new one must have a number that was never given; all its PGs go into `creating_pgs`. With more PGs than before,
+    /// those that split off a PG that is still to be created are to be created too; with fewer, exceptions for those that
+    /// are gone go with them.
     PoolSet(Arc<Pool>),
     /// A pool is gone, with all exceptions for its PGs.
     PoolRemove(PoolId),
     /// A new placement hierarchy.
     Crush(Arc<CrushMap>),
-    /// Raw set exception; `None` removes it.
+    /// Raw set exception; `None` or an empty list removes it.
     PgUpmap(PgId, Option<Vec<OsdId>>),
-    /// Replacement exceptions; `None` removes them.
+    /// Replacement exceptions; `None` or an empty list removes them.
     PgUpmapItems(PgId, Option<Vec<(OsdId, OsdId)>>),
     /// Primary exception; `None` removes it.
     PgUpmapPrimary(PgId, Option<OsdId>),
-    /// Temporary acting set; `None` removes it.
+    /// Temporary acting set; `None` or an empty list removes it.
     PgTemp(PgId, Option<Vec<OsdId>>),
     /// Temporary primary; `None` removes it.
     PrimaryTemp(PgId, Option<OsdId>),
-    /// The PG has been peered once.
+    /// The PG has been peered once: it leaves `creating_pgs`. Nothing happens when it is not there.
     PgCreated(PgId),
     /// A monitor joins or moves; `None` removes it.
     Monitor(MonId, Option<MonitorEntry>),
@@ -114,9 +124,9 @@ pub enum Change {
     Blocklist(BlocklistEntry, Option<u64>),
     /// Fill levels.
     FullRatios(FullRatios),
-    /// Client ids below this have been given.
+    /// Client ids below this have been given. Refused when it goes back.
     ClientNext(ClientId),
-    /// Gates.
+    /// Gates. Refused when one is lowered.
     Gates {
         /// Lowest protocol.
         protocol_min: u32,

@@ -29,3 +29,6 @@ pub use increment::{Change, Death, Increment};
 pub use placement::Placement;
 pub use pool::{Pool, PoolFlags, PoolKind, PoolOptions};
 pub use published::{Placer, PublishedMap};
+
+#[cfg(test)]
+mod sample;

@@ -9,7 +9,7 @@
 
 use std::{ops::Deref, sync::Arc};
 
-use crush::{CompiledMap, ITEM_NONE, Workspace};
+use crush::{CompiledMap, CrushMap, ITEM_NONE, Workspace};
 use types::{Epoch, Error, ObjectName, OsdId, PgId, PoolId, Result};
 
 use crate::{ClusterMap, Increment, Placement, Pool, apply::compare_checksums, check::check, conversion::from_crush};
@@ -33,7 +33,7 @@ impl PublishedMap {
     /// # Errors
     /// What [`check`](crate::check) says of it, or that its placement hierarchy cannot be used.
     pub fn new(map: ClusterMap) -> Result<Arc<Self>> {
-        let hierarchy = Arc::new(CompiledMap::new(&map.crush).map_err(from_crush)?);
+        let hierarchy = compile(&map.crush)?;
         let checksum = map.checksum();
         Self::publish(map, checksum, hierarchy)
     }
@@ -46,11 +46,8 @@ impl PublishedMap {
         let map = self.map.changed_by(increment)?;
         let checksum = map.checksum();
         compare_checksums(increment, checksum)?;
-        let hierarchy = if Arc::ptr_eq(&map.crush, &self.map.crush) {
-            Arc::clone(&self.hierarchy)
-        } else {
-            Arc::new(CompiledMap::new(&map.crush).map_err(from_crush)?)
-        };
+        let hierarchy =
+            if Arc::ptr_eq(&map.crush, &self.map.crush) { Arc::clone(&self.hierarchy) } else { compile(&map.crush)? };
         Self::publish(map, checksum, hierarchy)
     }
 
@@ -108,6 +105,16 @@ impl PublishedMap {
         let own = i64::try_from(pool.0).ok().filter(|id| self.hierarchy.has_choose_args(*id));
         own.or_else(|| self.hierarchy.has_choose_args(DEFAULT_CHOOSE_ARGS).then_some(DEFAULT_CHOOSE_ARGS))
     }
+}
+
+/// The form that places, of a hierarchy that others will decode to the same one: otherwise everybody would refuse the map.
+fn compile(hierarchy: &CrushMap) -> Result<Arc<CompiledMap>> {
+    let bytes = hierarchy.encode();
+    let decoded = CrushMap::decode(&bytes).map_err(from_crush)?;
+    if decoded.encode() != bytes {
+        return Err(Error::invalid("the placement hierarchy is not in the form that its own bytes decode to"));
+    }
+    CompiledMap::new(hierarchy).map(Arc::new).map_err(from_crush)
 }
 
 impl Deref for PublishedMap {
