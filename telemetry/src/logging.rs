@@ -102,11 +102,12 @@ mod tests {
         std::fs::create_dir_all(&folder).unwrap();
         let path = folder.join("osd.3.log");
         start("osd", "3", Destination::File(path.clone()), LineKind::Text).unwrap();
-        tracing::info!(epoch = 7, "map\narrived");
+        // An error, so that the test does not depend on the filter in the environment.
+        tracing::error!(epoch = 7, "map\narrived");
         let text = std::fs::read_to_string(&path).unwrap();
         let lines: Vec<&str> = text.lines().filter(|line| line.contains("arrived")).collect();
         assert_eq!(lines.len(), 1, "{text}");
-        assert!(lines[0].contains(" INFO osd.3 telemetry::logging::tests: map\\narrived epoch=7"), "{text}");
+        assert!(lines[0].contains(" ERROR osd.3 telemetry::logging::tests: map\\narrived epoch=7"), "{text}");
         let again = start("osd", "3", Destination::Stderr, LineKind::Text).unwrap_err();
         assert_eq!(again.kind, types::ErrorKind::Exists);
         let nowhere = folder.join("none").join("log");

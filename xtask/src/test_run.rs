@@ -17,9 +17,16 @@ const SLOWEST_SHOWN: usize = 5;
 /// Runs `cargo test`, for the whole workspace unless the arguments choose packages themselves.
 pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<()> {
     let begun = steps::now();
+    let is_chosen = arguments.iter().any(|argument| argument.starts_with("-p") || argument.starts_with("--package"));
+    // The tests of real processes start the `ika` binary, which `cargo test` alone does not build.
+    if !is_chosen {
+        steps::cargo(root, &["build", "--locked", "--workspace", "--bins", "--tests"])?;
+    } else if arguments.iter().any(|argument| argument.contains("daemons")) {
+        steps::cargo(root, &["build", "--locked", "--package", "ika"])?;
+    }
     let mut command = Command::new(steps::cargo_program());
     command.args(["test", "--locked", "--no-fail-fast"]).current_dir(root);
-    if !arguments.iter().any(|argument| argument.starts_with("-p") || argument.starts_with("--package")) {
+    if !is_chosen {
         command.arg("--workspace");
     }
     command.args(arguments);
