@@ -9,6 +9,48 @@
 //! timers back into the queue, pass its messages through [`Network::send`] and queue the resulting packets; when a
 //! packet's time comes, [`Network::arrive`] says whether it is still good. Each event goes into the [`EventLog`].
 //!
+//! ```
+//! use std::time::Duration;
+//! use tests_kit::{Content, EventLog, EventQueue, Link, Network, Packet, for_each_seed};
+//! use types::SeededRandom;
+//!
+//! /// What the loop hears: a packet has come, or a node's machine wanted to be woken.
+//! enum Step {
+//!     Packet(Packet<u8, &'static str>),
+//!     Tick(u8),
+//! }
+//!
+//! for_each_seed(0..10, |seed| {
+//!     let mut queue = EventQueue::new();
+//!     let mut network = Network::new(SeededRandom::new(seed), Link::rough());
+//!     let mut log = EventLog::new(1000);
+//!     queue.schedule_after(Duration::from_millis(1), Step::Tick(0));
+//!     while let Some(step) = queue.pop_until(types::Time::from_milliseconds(60_000)) {
+//!         let now = queue.now();
+//!         let packets = match step {
+//!             Step::Tick(node) => {
+//!                 queue.schedule_after(Duration::from_secs(1), Step::Tick(node));
+//!                 network.send(now, &node, &1, "ping")
+//!             }
+//!             Step::Packet(packet) => match network.arrive(packet) {
+//!                 Some(arrival) => {
+//!                     log.record(now, format_args!("{} -> {} {:?}", arrival.from, arrival.to, arrival.content));
+//!                     match arrival.content {
+//!                         Content::Message("ping") => network.send(now, &arrival.to, &arrival.from, "pong"),
+//!                         Content::Message(_) | Content::SessionReset => Vec::new(),
+//!                     }
+//!                 }
+//!                 None => Vec::new(),
+//!             },
+//!         };
+//!         for packet in packets {
+//!             queue.schedule_at(packet.at, Step::Packet(packet));
+//!         }
+//!     }
+//!     assert!(log.digest().count > 50, "{log}");
+//! });
+//! ```
+//!
 //! Invariants
 //! 1. Nothing here reads a clock or the machine's randomness: same seed and same calls, same result.
 //! 2. Events of one instant happen in the order in which they were scheduled.
