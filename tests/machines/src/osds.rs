@@ -1,0 +1,427 @@
+//! OSDs: the real machine over a store that loses what was not flushed.
+//!
+//! This is the shell of `osd` once more, for a world without sockets and disks: it carries out the same actions and
+//! decides nothing either.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    net::SocketAddr,
+    time::Duration,
+};
+
+use osd_pg::{Checks, PgConfig, SessionId, StoredPg, Ticket};
+use osd_state::{Action, Event, Osd, OsdConfig, Owner, PG_KEY_PREFIX, Peer, StoredOsd, map_key_range};
+use store::{FaultyStore, MemoryStore, ObjectStore};
+use tests_kit::EventKey;
+use types::{
+    BootNonce, EntityKind, EntityName, Epoch, ObjectId, OsdId, OsdUuid, PgId, StoreRead, StoreReadResult,
+    Uuid,
+};
+use wire::{ControlReply, ControlRequest, Message, PgStatistics};
+
+use crate::{
+    Profile,
+    world::{Happening, Letter, Node, Stage},
+};
+
+/// Bytes of each device, for CRUSH weights: all OSDs are alike.
+const DEVICE_BYTES: u64 = 1 << 40;
+
+struct OsdNode {
+    id: OsdId,
+    life: u64,
+    machine: Option<Osd>,
+    store: FaultyStore,
+    /// Whose commit a pending transaction is; the OSD's own values have no owner.
+    commits: BTreeMap<u64, Option<(Owner, Ticket)>>,
+    flush_scheduled: bool,
+    /// Whether the host died with the process, so that nobody even refuses connections.
+    host_is_dead: bool,
+    sessions: BTreeMap<Node, SessionId>,
+    session_next: u64,
+    subscribed_to: Option<usize>,
+    wake: Option<EventKey>,
+    questions: u64,
+}
+
+/// All OSDs.
+pub(crate) struct Osds {
+    nodes: BTreeMap<OsdId, OsdNode>,
+    profile: Profile,
+}
+
+impl Osds {
+    pub fn new(profile: &Profile, stage: &mut Stage) -> Self {
+        let mut osds = Self { nodes: BTreeMap::new(), profile: profile.clone() };
+        for id in (0..profile.osds).map(OsdId) {
+            let node = OsdNode {
+                id,
+                life: 0,
+                machine: None,
+                store: FaultyStore::new(),
+                commits: BTreeMap::new(),
+                flush_scheduled: false,
+                host_is_dead: false,
+                sessions: BTreeMap::new(),
+                session_next: 0,
+                subscribed_to: None,
+                wake: None,
+                questions: 0,
+            };
+            osds.nodes.insert(id, node);
+            osds.restart(stage, id);
+        }
+        osds
+    }
+
+    pub fn ids(&self) -> Vec<OsdId> {
+        self.nodes.keys().copied().collect()
+    }
+
+    pub fn is_up(&self, osd: OsdId) -> bool {
+        self.nodes[&osd].machine.is_some()
+    }
+
+    /// What is stored and would survive a crash.
+    pub fn content(&self, osd: OsdId) -> MemoryStore {
+        self.nodes[&osd].store.applied()
+    }
+
+    /// A placement group's statistics on an OSD that has this map.
+    pub fn pg_statistics(&self, osd: OsdId, epoch: Epoch, pg: PgId) -> Option<PgStatistics> {
+        let machine = self.nodes.get(&osd)?.machine.as_ref()?;
+        let current = machine.map().is_some_and(|map| map.epoch() == epoch);
+        let group = machine.pgs().find(|group| group.info().pg == pg)?;
+        (current && group.is_primary()).then(|| group.statistics())
+    }
+
+    /// The process dies; of what was not flushed a prefix survives, by the seed.
+    pub fn crash(&mut self, stage: &mut Stage, osd: OsdId) {
+        let node = self.nodes.get_mut(&osd).expect("the OSD is one of this world's");
+        let pending = node.store.pending_count() as u64;
+        let survivors = stage.random.below(pending + 1);
+        node.store.crash(usize::try_from(survivors).expect("few transactions"));
+        node.machine = None;
+        node.host_is_dead = stage.random.chance(1, 3);
+        node.life += 1;
+        node.commits.clear();
+        node.flush_scheduled = false;
+        node.sessions.clear();
+        node.subscribed_to = None;
+        if let Some(wake) = node.wake.take() {
+            stage.queue.cancel(wake);
+        }
+        stage.note(format!("osd.{osd} dies, {survivors} of {pending} transactions survive"));
+    }
+
+    pub fn restart(&mut self, stage: &mut Stage, osd: OsdId) {
+        let planted = self.profile.planted;
+        let log_entries_max = self.profile.log_entries_max;
+        let node = self.nodes.get_mut(&osd).expect("the OSD is one of this world's");
+        node.life += 1;
+        let pg = PgConfig {
+            checks: Checks::EveryEvent,
+            planted,
+            log_entries_max,
+            log_entries_min: log_entries_max / 2,
+            requests_remembered_max: 3000,
+            scan_page_objects: 3,
+            ..PgConfig::new(osd)
+        };
+        let mut uuid = [0; 16];
+        uuid[0] = u8::try_from(osd.0).expect("few OSDs");
+        let uuid = OsdUuid(Uuid::from_random(uuid));
+        let config =
+            OsdConfig::new(osd, uuid, nonce_of(osd, node.life), format!("host{osd}"), address_of(osd), DEVICE_BYTES, pg);
+        let stored = read_stored(&node.store);
+        let mut actions = Vec::new();
+        let machine = Osd::open(config, stored, stage.now(), &mut actions).expect("what the store holds can be opened");
+        node.machine = Some(machine);
+        let (name, life) = (Node::Osd(osd), node.life);
+        stage.note(format!("{name} starts"));
+        let delay = stage.delay(1_000, 50_000);
+        stage.queue.schedule_after(delay, Happening::Subscribe { node: name, life });
+        let sent_to = node.carry_out(stage, actions, VecDeque::new(), self.profile.mons);
+        for other in sent_to {
+            self.refuse_if_dead(stage, osd, other);
+        }
+    }
+
+    pub fn subscribe(&mut self, stage: &mut Stage, node: Node, life: u64) {
+        let Node::Osd(osd) = node else { return };
+        let mons = self.profile.mons;
+        let node = self.nodes.get_mut(&osd).expect("the OSD is one of this world's");
+        let Some(machine) = node.machine.as_ref().filter(|_| node.life == life) else { return };
+        let have = machine.map().map_or(Epoch::ZERO, |map| map.epoch());
+        let mon = some_monitor(stage, mons);
+        node.subscribed_to = Some(mon);
+        stage.send(Node::Osd(osd), Node::Mon(mon), Letter::Subscribe { have });
+    }
+
+    pub fn wake(&mut self, stage: &mut Stage, osd: OsdId, life: u64) {
+        self.nodes.get_mut(&osd).expect("the OSD is one of this world's").wake = None;
+        self.tell(stage, osd, life, Event::Tick);
+    }
+
+    /// The flush that was under way ends: everything submitted before it began and now is durable.
+    pub fn flush(&mut self, stage: &mut Stage, osd: OsdId, life: u64) {
+        let node = self.nodes.get_mut(&osd).expect("the OSD is one of this world's");
+        if node.life != life {
+            return;
+        }
+        node.flush_scheduled = false;
+        let numbers = node.store.flush(usize::MAX);
+        for number in numbers {
+            if let Some(Some((owner, ticket))) = self.nodes.get_mut(&osd).and_then(|node| node.commits.remove(&number)) {
+                self.tell(stage, osd, life, Event::Committed { owner, ticket });
+            }
+        }
+    }
+
+    pub fn receive(&mut self, stage: &mut Stage, osd: OsdId, from: Node, letter: Letter) {
+        let node = self.nodes.get_mut(&osd).expect("the OSD is one of this world's");
+        if node.machine.is_none() {
+            return;
+        }
+        let life = node.life;
+        match letter {
+            Letter::Maps(share) => self.tell(stage, osd, life, Event::Maps(share)),
+            Letter::Answer { reply, .. } => {
+                if let ControlReply::Failed(error) = *reply {
+                    stage.note(format!("osd.{osd} was refused: {error}"));
+                } else {
+                    self.tell(stage, osd, life, Event::MonitorsAnswered(reply));
+                }
+            }
+            Letter::Data { nonce, message } => {
+                if nonce.is_some_and(|nonce| nonce != nonce_of(osd, life)) {
+                    // The greeting expects another life of this process: no session comes about.
+                    let packets = stage.network.reset(stage.now(), &from, &Node::Osd(osd));
+                    stage.put_on_the_way(packets);
+                    return;
+                }
+                if !node.sessions.contains_key(&from) {
+                    node.session_next += 1;
+                    let session = SessionId(node.session_next);
+                    node.sessions.insert(from, session);
+                    let peer = peer_of(from);
+                    self.tell(stage, osd, life, Event::SessionOpened { session, peer });
+                }
+                let session = self.nodes[&osd].sessions[&from];
+                stage.note(format_args!("{from} -> osd.{osd} {}", summary(&message)));
+                self.tell(stage, osd, life, Event::Message { session, message });
+            }
+            Letter::Ask { .. } | Letter::Subscribe { .. } => {}
+        }
+    }
+
+    pub fn reset(&mut self, stage: &mut Stage, osd: OsdId, from: Node) {
+        let node = self.nodes.get_mut(&osd).expect("the OSD is one of this world's");
+        if node.machine.is_none() {
+            return;
+        }
+        let life = node.life;
+        if let Some(session) = node.sessions.remove(&from) {
+            self.tell(stage, osd, life, Event::SessionClosed(session));
+        }
+        match from {
+            Node::Osd(other) => self.tell(stage, osd, life, Event::PeerReset(other)),
+            Node::Mon(mon) if self.nodes[&osd].subscribed_to == Some(mon) => {
+                let delay = stage.delay(200_000, 400_000);
+                stage.queue.schedule_after(delay, Happening::Subscribe { node: Node::Osd(osd), life });
+            }
+            Node::Mon(_) | Node::Client(_) | Node::Operator => {}
+        }
+    }
+
+    /// Gives the machine an event, in the life for which it was meant.
+    pub fn tell(&mut self, stage: &mut Stage, osd: OsdId, life: u64, event: Event) {
+        let node = self.nodes.get_mut(&osd).expect("the OSD is one of this world's");
+        if node.life != life || node.machine.is_none() {
+            return;
+        }
+        let sent_to = node.carry_out(stage, Vec::new(), VecDeque::from([event]), self.profile.mons);
+        for other in sent_to {
+            self.refuse_if_dead(stage, osd, other);
+        }
+    }
+
+    /// A host whose process is dead refuses connections; a host that is dead itself says nothing.
+    fn refuse_if_dead(&mut self, stage: &mut Stage, osd: OsdId, other: OsdId) {
+        let peer = &self.nodes[&other];
+        if peer.machine.is_some() || peer.host_is_dead {
+            return;
+        }
+        let life = self.nodes[&osd].life;
+        let delay = stage.delay(100, 5_000);
+        let event = Box::new(Event::PeerRefused(other));
+        stage.queue.schedule_after(delay, Happening::Told { osd, life, event });
+    }
+}
+
+impl OsdNode {
+    /// Hears events and carries out actions until nothing follows at once. Says to which OSDs something was sent.
+    fn carry_out(
+        &mut self,
+        stage: &mut Stage,
+        mut actions: Vec<Action>,
+        mut ready: VecDeque<Event>,
+        mons: usize,
+    ) -> Vec<OsdId> {
+        let mut sent_to = Vec::new();
+        let mut machine = self.machine.take().expect("only a living OSD hears anything");
+        loop {
+            for action in actions.drain(..) {
+                self.carry_out_one(stage, action, mons, &mut ready, &mut sent_to);
+            }
+            let Some(event) = ready.pop_front() else { break };
+            machine.handle(stage.now(), event, &mut actions);
+            machine.assert_invariants();
+        }
+        if let Some(wake) = self.wake.take() {
+            stage.queue.cancel(wake);
+        }
+        if let Some(deadline) = machine.deadline() {
+            let wake = Happening::Wake { node: Node::Osd(self.id), life: self.life };
+            self.wake = Some(stage.queue.schedule_at(deadline, wake));
+        }
+        self.machine = Some(machine);
+        sent_to
+    }
+
+    fn carry_out_one(
+        &mut self,
+        stage: &mut Stage,
+        action: Action,
+        mons: usize,
+        ready: &mut VecDeque<Event>,
+        sent_to: &mut Vec<OsdId>,
+    ) {
+        let me = Node::Osd(self.id);
+        match action {
+            Action::Reply { session, message } => {
+                let to = self.sessions.iter().find(|(_, known)| **known == session).map(|(node, _)| *node);
+                if let Some(to) = to {
+                    stage.send(me, to, Letter::Data { nonce: None, message });
+                }
+            }
+            Action::Send { to, nonce, message, .. } => {
+                sent_to.push(to);
+                stage.send(me, Node::Osd(to), Letter::Data { nonce: Some(nonce), message });
+            }
+            Action::Disconnect(_) => {}
+            Action::Commit { owner, ticket, transaction } => {
+                let number = self.store.submit_numbered(transaction).expect("a machine's transaction is taken");
+                self.commits.insert(number, Some((owner, ticket)));
+                self.schedule_flush(stage);
+            }
+            Action::StoreConfig(changes) => {
+                let number = self.store.submit_config_numbered(changes).expect("the OSD's own values are taken");
+                self.commits.insert(number, None);
+                self.schedule_flush(stage);
+            }
+            Action::Read { owner, ticket, reads } => {
+                let results: Vec<_> = reads.iter().map(|read| self.store.read(read)).collect();
+                if stage.random.chance(3, 4) {
+                    ready.push_back(Event::ReadDone { owner, ticket, results });
+                    return;
+                }
+                let delay = stage.delay(50, 3_000);
+                let (osd, life) = (self.id, self.life);
+                stage.queue.schedule_after(delay, Happening::ReadDone { osd, life, owner, ticket, results });
+            }
+            Action::AskMonitors(request) => self.ask(stage, request, mons),
+            Action::Report { .. } => {}
+            Action::MeasureUsage => {
+                let usage = self.store.usage().expect("the store answers");
+                ready.push_back(Event::Usage { usage, commit_latency: Duration::ZERO });
+            }
+            Action::Stop { reason } => panic!("osd.{} must stop: {reason}", self.id),
+        }
+    }
+
+    fn ask(&mut self, stage: &mut Stage, request: Box<ControlRequest>, mons: usize) {
+        let mon = some_monitor(stage, mons);
+        self.questions += 1;
+        let me = Node::Osd(self.id);
+        stage.send(me, Node::Mon(mon), Letter::Ask { asker: me, number: self.questions, request });
+    }
+
+    fn schedule_flush(&mut self, stage: &mut Stage) {
+        if self.flush_scheduled {
+            return;
+        }
+        self.flush_scheduled = true;
+        let slow = stage.random.chance(1, 50);
+        let delay = if slow { stage.delay(50_000, 1_000_000) } else { stage.delay(200, 4_000) };
+        stage.queue.schedule_after(delay, Happening::Flush { osd: self.id, life: self.life });
+    }
+}
+
+fn some_monitor(stage: &mut Stage, mons: usize) -> usize {
+    usize::try_from(stage.random.below(mons as u64)).expect("few monitors")
+}
+
+fn address_of(osd: OsdId) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 6800 + u16::try_from(osd.0).expect("few OSDs")))
+}
+
+fn nonce_of(osd: OsdId, life: u64) -> BootNonce {
+    BootNonce(u64::from(osd.0) << 32 | life)
+}
+
+fn peer_of(node: Node) -> Peer {
+    let entity = match node {
+        Node::Osd(osd) => EntityName::osd(osd),
+        other => EntityName::new(EntityKind::Client, other.to_string()),
+    };
+    Peer { entity, nonce: BootNonce(0) }
+}
+
+fn read_stored(store: &FaultyStore) -> StoredOsd {
+    let maps = store.list_config(map_key_range()).expect("a reopened store answers");
+    let keys = store.list_config(PG_KEY_PREFIX).expect("a reopened store answers");
+    let pgs = keys.into_iter().map(|(key, _)| {
+        let pg = StoredOsd::pg_of_key(&key).expect("the OSD wrote this key");
+        let read = StoreRead::Omap { object: ObjectId::pg_meta(pg), after: vec![], prefix: vec![], keys_max: usize::MAX };
+        let Ok(StoreReadResult::Omap(page)) = store.read(&read) else { panic!("an omap is read as an omap") };
+        (pg, StoredPg::decode(page.entries).expect("what the group wrote can be read"))
+    });
+    StoredOsd::new(maps, pgs.collect()).expect("the OSD wrote these maps")
+}
+
+/// A message in a few words, for the event log.
+pub(crate) fn summary(message: &Message) -> String {
+    match message {
+        Message::ClientOp(op) => format!("op {} on {} e{} {} steps", op.request, op.pg, op.epoch, op.ops.len()),
+        Message::ClientReply(reply) => {
+            let outcome = match &reply.outcome {
+                Ok(success) => format!("{}", success.version),
+                Err(failure) => format!("{}: {}", failure.error.kind, failure.error),
+            };
+            format!("reply {} e{} {outcome}", reply.request, reply.epoch)
+        }
+        Message::Pg(message) => {
+            let body = format!("{:?}", message.body);
+            let shown = body.char_indices().nth(160).map_or(body.len(), |(at, _)| at);
+            format!("pg {} e{} i{} {}", message.pg, message.epoch, message.interval, &body[..shown])
+        }
+        Message::Ping(_) => "ping".to_owned(),
+        Message::Pong(_) => "pong".to_owned(),
+        Message::MapShare(share) => format!("maps to {}", share.newest),
+        Message::MapRequest { have } => format!("wants maps after {have}"),
+        Message::VerifyRequest(request) => format!("verify {}", request.pg),
+        Message::VerifyPage(page) => format!("verified {} objects", page.objects.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lives_of_one_osd_and_different_osds_have_different_nonces() {
+        assert_ne!(nonce_of(OsdId(1), 1), nonce_of(OsdId(1), 2));
+        assert_ne!(nonce_of(OsdId(1), 1), nonce_of(OsdId(2), 1));
+    }
+}
