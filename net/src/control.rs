@@ -1,0 +1,1 @@
+//! The control plane: calls to monitors and managers, and subscriptions to maps.
