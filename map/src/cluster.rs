@@ -74,6 +74,11 @@ impl ClusterFlags {
         self.0 & other.0 == other.0
     }
 
+    /// The names of the bits that are set.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        Self::NAMES.into_iter().filter(move |(_, flag)| self.contains(*flag)).map(|(name, _)| name)
+    }
+
     /// These and the bits of `other`.
     #[must_use]
     pub fn with(self, other: Self) -> Self {
@@ -91,11 +96,9 @@ impl fmt::Display for ClusterFlags {
     /// Names joined by commas, as `osd dump` prints them.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut separator = "";
-        for (name, flag) in Self::NAMES {
-            if self.contains(flag) {
-                write!(f, "{separator}{name}")?;
-                separator = ",";
-            }
+        for name in self.names() {
+            write!(f, "{separator}{name}")?;
+            separator = ",";
         }
         Ok(())
     }

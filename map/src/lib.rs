@@ -19,6 +19,7 @@ mod increment;
 mod placement;
 mod pool;
 mod published;
+pub mod views;
 
 pub use check::{Breach, ERASURE_SHARDS_MAX, HOST_NAME_BYTES_MAX, POOLS_MAX, UPMAP_ITEMS_PER_PG_MAX, breaches, check};
 pub use cluster::{

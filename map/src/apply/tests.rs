@@ -1,3 +1,5 @@
+//! What each change does, and that increments and full maps never part.
+
 use std::sync::Arc;
 
 use types::{ClientId, Epoch, ErrorKind, OsdId, PoolId, SeededRandom};

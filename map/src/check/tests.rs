@@ -1,3 +1,5 @@
+//! Both sides of every invariant.
+
 use std::sync::Arc;
 
 use types::{Epoch, OsdId, PoolId, limits};

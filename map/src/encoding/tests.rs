@@ -1,3 +1,5 @@
+//! That bytes stay what they were, and that no bytes do harm.
+
 use std::{env, fs, path::Path};
 
 use types::{Error, ErrorKind, Result, SeededRandom};
