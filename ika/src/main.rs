@@ -1,2 +1,38 @@
-//! ika-ika
-fn main() {}
+//! The one binary: a subcommand per role and per operator command. No logic: it reads the command line and hands over.
+//!
+//! Daemons say one line on standard output when they serve, and end in order on SIGTERM or SIGINT. Everything else that
+//! they have to say goes to their log.
+
+mod arguments;
+mod daemon;
+mod local_cluster;
+
+use std::{
+    env,
+    ffi::OsString,
+    process::ExitCode,
+};
+
+use arguments::{Own, is_own};
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = env::args_os().collect();
+    if !is_own(&arguments) {
+        return cli::run(arguments);
+    }
+    let outcome = match Own::parse_from(arguments) {
+        Own::Up(options) => local_cluster::up(&options),
+        Own::Down(options) => local_cluster::down(&options),
+        Own::Mon(options) => daemon::run_mon(&options),
+        Own::Osd(options) => daemon::osd(&options),
+        Own::Mgr(options) => daemon::run_mgr(&options),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("ika: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

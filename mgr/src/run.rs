@@ -11,8 +11,8 @@ use std::{
 use anyhow::{Context, Result};
 use client::Cluster;
 use net::{
+    ClusterKey, Identity,
     control::{ControlClient, ControlHandler, ControlServer},
-    data::{ClusterKey, Identity},
 };
 use telemetry::clock::boot_clock_now;
 use tokio::sync::mpsc;
@@ -61,7 +61,7 @@ pub async fn run(
         cluster: settings.config.cluster,
         entity: EntityName::new(EntityKind::Mgr, settings.name.clone()),
         nonce,
-        key: ClusterKey(settings.config.key.0),
+        key: ClusterKey::new(settings.config.key.0),
     };
     let collector = Arc::new(Mutex::new(Collector::default()));
     let handler = Arc::new(Handler { collector: collector.clone() });

@@ -1,1 +1,19 @@
-//! ika-osd: to be filled.
+//! The OSD daemon: a thin shell around the machine of `osd/state`.
+//!
+//! Owns: the thread that runs the machine, sessions, the store's handle, the process's life. Decides nothing: events
+//! go in, actions are carried out (ARCHITECTURE.md, "The three walks").
+//!
+//! A crash loses what is in memory; everything acknowledged is in the store, and `run` starts from there.
+
+mod completions;
+mod create;
+mod monitors;
+mod peers;
+mod sessions;
+mod settings;
+mod shard;
+mod start;
+
+pub use create::{create, is_created};
+pub use settings::{CreateSettings, OsdSettings};
+pub use start::run;

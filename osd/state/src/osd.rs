@@ -389,9 +389,9 @@ impl Osd {
     }
 
     fn report_refused(&mut self, osd: OsdId, actions: &mut Vec<Action>) {
-        let host = |id| self.gate.newest().and_then(|map| map.osds.get(&id)).map(|state| state.host.clone());
-        // Only the host itself can tell a closed port from a network that answers in its place (FOUNDATIONS 11).
-        if host(osd).is_some_and(|host| host == self.config.host) {
+        // Only the machine itself can tell a closed port from a network that answers in its place (FOUNDATIONS 11):
+        // the address that refuses must be this OSD's own.
+        if self.peer_address(osd).is_some_and(|(address, _)| address.ip() == self.config.address.ip()) {
             self.report(osd, FailureEvidence::Refused, actions);
         }
     }

@@ -1,0 +1,123 @@
+//! Running one daemon: its log, its runtime, its signals.
+
+use std::io::Write;
+
+use anyhow::{Context, Result, anyhow};
+use client::Config;
+use mgr::ManagerSettings;
+use net::ClusterKey;
+use osd::{CreateSettings, OsdSettings};
+use store::Options;
+use telemetry::logging::{Destination, LineKind};
+use tokio::signal::unix::{SignalKind, signal};
+use types::OsdId;
+
+use crate::arguments::{CreateOsd, Daemon, Osd, OsdVerb, RunOnly, RunOsd, RunVerb};
+
+/// Runs a monitor.
+pub fn run_mon(arguments: &RunOnly) -> Result<()> {
+    let RunVerb::Run(daemon) = &arguments.verb;
+    let config = begin("mon", daemon)?;
+    let settings = mon::MonSettings::new(
+        config.cluster,
+        ClusterKey::new(config.key.0),
+        daemon.id.clone(),
+        daemon.data.clone(),
+        config.monitors.clone(),
+    )?;
+    let serving = |address: std::net::SocketAddr| say_serving(&format!("mon.{} serves on {address}", daemon.id));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(async { mon::run(settings, serving, shutdown_signal()?).await })
+}
+
+/// Makes or runs an OSD.
+pub fn osd(arguments: &Osd) -> Result<()> {
+    match &arguments.verb {
+        OsdVerb::Run(run) => run_osd(run),
+        OsdVerb::Create(create) => create_osd(create),
+    }
+}
+
+fn create_osd(arguments: &CreateOsd) -> Result<()> {
+    let config = Config::load(&arguments.daemon.config)?;
+    osd::create(&CreateSettings {
+        cluster: config.cluster,
+        id: osd_id(&arguments.daemon)?,
+        data: arguments.daemon.data.clone(),
+        size: arguments.size,
+        store: Options::default(),
+    })?;
+    println!("osd.{} is made in {}", arguments.daemon.id, arguments.daemon.data.display());
+    Ok(())
+}
+
+fn run_osd(arguments: &RunOsd) -> Result<()> {
+    let daemon = &arguments.daemon;
+    let config = begin("osd", daemon)?;
+    let host = match &arguments.host {
+        Some(host) => host.clone(),
+        None => this_host()?,
+    };
+    let settings = OsdSettings {
+        cluster: config.cluster,
+        key: ClusterKey::new(config.key.0),
+        monitors: config.monitors.clone(),
+        id: osd_id(daemon)?,
+        data: daemon.data.clone(),
+        host,
+        listen: daemon.listen,
+        store: Options::default(),
+    };
+    let serving = |address: std::net::SocketAddr| say_serving(&format!("osd.{} serves on {address}", daemon.id));
+    current_thread()?.block_on(async { osd::run(settings, serving, shutdown_signal()?).await })
+}
+
+/// Runs a manager.
+pub fn run_mgr(arguments: &RunOnly) -> Result<()> {
+    let RunVerb::Run(daemon) = &arguments.verb;
+    let config = begin("mgr", daemon)?;
+    let settings = ManagerSettings { config, name: daemon.id.clone(), listen: daemon.listen };
+    let serving = |address: std::net::SocketAddr| say_serving(&format!("mgr.{} serves on {address}", daemon.id));
+    current_thread()?.block_on(async { mgr::run(settings, serving, shutdown_signal()?).await })
+}
+
+/// Ends with the first SIGTERM or SIGINT.
+pub fn shutdown_signal() -> Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+fn begin(role: &str, daemon: &Daemon) -> Result<Config> {
+    let destination = daemon.log.clone().map_or(Destination::Stderr, Destination::File);
+    telemetry::logging::start(role, &daemon.id, destination, LineKind::Text).context("start the log")?;
+    Ok(Config::load(&daemon.config)?)
+}
+
+fn osd_id(daemon: &Daemon) -> Result<OsdId> {
+    let number = daemon.id.parse().map_err(|_| anyhow!("--id is `{}`; an OSD's is a number", daemon.id))?;
+    Ok(OsdId(number))
+}
+
+fn this_host() -> Result<String> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").context("ask for the host's name")?;
+    Ok(name.trim().to_owned())
+}
+
+/// Whoever started this daemon waits for this line; nobody may be listening any more.
+fn say_serving(line: &str) {
+    tracing::info!("{line}");
+    let mut out = std::io::stdout().lock();
+    if let Err(error) = writeln!(out, "{line}").and_then(|()| out.flush()) {
+        tracing::debug!(%error, "nobody listens on standard output");
+    }
+}
+
+fn current_thread() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")
+}

@@ -1,0 +1,92 @@
+//! The primary takes over the authoritative log when its own is another one.
+
+use types::{LogVersion, OsdId};
+use wire::{MissingSet, PgBody, PgInfo, PgLogSlice};
+
+use super::Stage;
+use crate::{
+    Planted,
+    missing::{Divergence, merge},
+    pg::{Pending, Pg, remove_ops},
+    turn::Turn,
+};
+
+impl Pg {
+    pub(crate) fn ask_log(&self, from: OsdId, turn: &mut Turn<'_>) {
+        // The whole log: only the entries themselves tell where the two logs part.
+        self.send(from, PgBody::QueryLog { since: LogVersion::ZERO }, turn);
+    }
+
+    /// Asked by a primary.
+    pub(crate) fn answer_log(&mut self, from: OsdId, since: LogVersion, turn: &mut Turn<'_>) {
+        if !self.peering.interval_stored {
+            return;
+        }
+        let PgBody::Info { info, .. } = self.own_account(turn.now) else { unreachable!("an account is an `Info`") };
+        let log = self.log.slice_after(since, self.remembered.to_vec());
+        let body = PgBody::Log { info, log, missing: self.missing.objects().clone() };
+        self.send(from, body, turn);
+    }
+
+    /// The authoritative log has come.
+    pub(crate) fn hear_log(
+        &mut self,
+        from: OsdId,
+        info: PgInfo,
+        slice: &PgLogSlice,
+        missing: MissingSet,
+        turn: &mut Turn<'_>,
+    ) {
+        let awaited = self.peering.stage == Stage::GetLog && self.peering.log_from.is_some_and(|(osd, _)| osd == from);
+        if !awaited {
+            return;
+        }
+        if let Err(error) = self.take_log(slice, turn) {
+            tracing::error!(pg = %self.pg, %from, %error, "the authoritative log does not join the log here");
+            return;
+        }
+        self.info.last_user_version = self.info.last_user_version.max(info.last_user_version);
+        self.info.objects = info.objects;
+        self.info.bytes = info.bytes;
+        if let Some(peer) = self.peers.get_mut(&from) {
+            peer.info = info;
+            peer.missing = missing;
+        }
+        self.peering.log_from = None;
+        self.begin_proof(turn);
+    }
+
+    /// Merges a slice of the authoritative log, in one commit with what must go from the store for it.
+    fn take_log(&mut self, slice: &PgLogSlice, turn: &mut Turn<'_>) -> types::Result<()> {
+        let remove = self.merge_slice(slice)?;
+        let version = self.log.head();
+        self.commit(remove_ops(remove), Pending::Logged(version), Vec::new(), turn);
+        Ok(())
+    }
+
+    /// Merges log, missing set and remembered requests; says which objects must go from the store.
+    pub(crate) fn merge_slice(
+        &mut self,
+        slice: &PgLogSlice,
+    ) -> types::Result<std::collections::BTreeSet<types::ObjectId>> {
+        let divergence = if self.config.planted == Planted::KeepDivergentEntries {
+            Divergence::Kept
+        } else {
+            Divergence::Undone
+        };
+        let cursor = self.info.backfill.clone();
+        let remove =
+            merge(&mut self.log, &mut self.missing, &cursor, slice, divergence, &mut self.changes)?;
+        self.remember(&slice.requests);
+        self.info_changed = true;
+        self.info.last_update = self.log.head();
+        Ok(remove)
+    }
+
+    pub(crate) fn remember(&mut self, outcomes: &[wire::RequestOutcome]) {
+        for outcome in outcomes {
+            self.remembered.insert(outcome.clone(), self.config.requests_remembered_max, &mut self.changes);
+        }
+    }
+
+}

@@ -1,0 +1,129 @@
+//! The life of an OSD process: open the store, read what it holds, serve, say farewell.
+
+use std::{net::SocketAddr, rc::Rc, sync::Arc};
+
+use anyhow::{Context, Result, anyhow, bail};
+use net::{Identity, control::ControlClient, data::Listener};
+use osd_pg::{PgConfig, StoredPg};
+use osd_state::{Osd, OsdConfig, PG_KEY_PREFIX, StoredOsd, map_key_range};
+use store::{DiskStore, ObjectStore};
+use telemetry::clock::boot_clock_now;
+use tokio::sync::mpsc;
+use types::{BootNonce, EntityName, ObjectId, PgId, StoreRead, StoreReadResult, limits};
+use wire::ControlRequest;
+
+use crate::{
+    create::random_bytes,
+    monitors::Monitors,
+    peers::Peers,
+    sessions::accept,
+    settings::{OsdSettings, device_path, metadata_path},
+    shard::{EVENTS_MAX, Shard},
+};
+
+/// Runs an OSD until `shutdown` ends, then says farewell and closes the store. Returns early, with the reason, when
+/// going on would be unsafe. `serving` is called once, with the address, when sessions are taken. Must run on a
+/// current-thread runtime: the shard owns everything on one thread.
+pub async fn run(
+    settings: OsdSettings,
+    serving: impl FnOnce(SocketAddr),
+    shutdown: impl Future<Output = ()>,
+) -> Result<()> {
+    tokio::task::LocalSet::new().run_until(serve(settings, serving, shutdown)).await
+}
+
+async fn serve(
+    settings: OsdSettings,
+    serving: impl FnOnce(SocketAddr),
+    shutdown: impl Future<Output = ()>,
+) -> Result<()> {
+    let device = device_path(&settings.data);
+    let (store, found) = DiskStore::open(&device, &metadata_path(&settings.data), settings.store.clone())
+        .with_context(|| format!("open {}", device.display()))?;
+    if found.osd != settings.id || found.cluster != settings.cluster {
+        bail!(
+            "{} belongs to osd.{} of cluster {}, not to osd.{} of cluster {}",
+            device.display(),
+            found.osd,
+            found.cluster,
+            settings.id,
+            settings.cluster
+        );
+    }
+    let store: Arc<dyn ObjectStore> = Arc::new(store);
+    let nonce = BootNonce(u64::from_le_bytes(random_bytes()?));
+    let identity = Identity {
+        cluster: settings.cluster,
+        entity: EntityName::osd(settings.id),
+        nonce,
+        key: settings.key.clone(),
+    };
+    let listener = Listener::bind(SocketAddr::new(settings.listen, 0), identity.clone()).await?;
+    let address = listener.local_address();
+    let total_bytes = store.usage()?.total_bytes;
+    let config = OsdConfig::new(
+        settings.id,
+        found.osd_uuid,
+        nonce,
+        settings.host.clone(),
+        address,
+        total_bytes,
+        PgConfig::new(settings.id),
+    );
+    let stored = read_stored(store.as_ref())?;
+    let mut actions = Vec::new();
+    let machine = Osd::open(config, stored, boot_clock_now(), &mut actions)?;
+    tracing::info!(osd = %settings.id, %address, pgs = machine.pgs().count(), "serving");
+
+    let (events, inbox) = mpsc::channel(EVENTS_MAX);
+    let control = ControlClient::new(identity.clone(), settings.monitors.clone());
+    let monitors = Monitors::new(control, events.clone());
+    let peers = Peers::new(Rc::new(identity), events.clone());
+    let accepting = tokio::task::spawn_local(accept(listener, events.clone()));
+    let mut shard = Shard::new(machine, actions, store.clone(), peers, monitors.clone(), events);
+    if let Some(map) = shard.machine.map() {
+        monitors.note_epoch(map.epoch());
+    }
+    serving(address);
+    let subscribing = tokio::task::spawn_local(monitors.clone().subscribe());
+    let outcome = shard.run(inbox, shutdown).await;
+    accepting.abort();
+    if outcome.is_ok() && shard.machine.is_booted() {
+        monitors.farewell(ControlRequest::Farewell { osd: settings.id, nonce }).await;
+    }
+    subscribing.abort();
+    let closed = tokio::task::spawn_blocking(move || store.close()).await.map_err(|error| anyhow!("close: {error}"))?;
+    outcome?;
+    closed.map_err(|error| anyhow!("close the store: {error}"))
+}
+
+/// Everything that the machine must know of the store before it starts.
+fn read_stored(store: &dyn ObjectStore) -> Result<StoredOsd> {
+    let maps = store.list_config(map_key_range())?;
+    let mut pgs = Vec::new();
+    for (key, _) in store.list_config(PG_KEY_PREFIX)? {
+        let pg = StoredOsd::pg_of_key(&key)?;
+        pgs.push((pg, read_pg(store, pg)?));
+    }
+    Ok(StoredOsd::new(maps, pgs)?)
+}
+
+fn read_pg(store: &dyn ObjectStore, pg: PgId) -> Result<StoredPg> {
+    let mut entries = Vec::new();
+    loop {
+        let read = StoreRead::Omap {
+            object: ObjectId::pg_meta(pg),
+            after: entries.last().map(|(key, _): &(Vec<u8>, _)| key.clone()).unwrap_or_default(),
+            prefix: Vec::new(),
+            keys_max: limits::PAGE_KEYS_MAX,
+        };
+        let StoreReadResult::Omap(page) = store.read(&read).with_context(|| format!("read placement group {pg}"))?
+        else {
+            bail!("the store answered another question than asked");
+        };
+        entries.extend(page.entries);
+        if !page.more {
+            return StoredPg::decode(entries).with_context(|| format!("decode placement group {pg}"));
+        }
+    }
+}
