@@ -1,0 +1,27 @@
+//! Every command of the monitors: Ceph's grammar in one declared table.
+//!
+//! Owns: the table and who is asked. Each family of commands has its file. Does not know: who waits for the answer,
+//! or how a change becomes an entry.
+
+mod arguments;
+mod blocklist;
+mod config_key;
+mod crush_tree;
+mod df;
+mod exceptions;
+mod general;
+pub(crate) mod health;
+mod mon;
+mod osd_look;
+mod osd_state;
+mod pg;
+mod pool;
+mod status;
+mod suggest;
+mod table;
+mod tables;
+pub(crate) mod view;
+
+pub(crate) use arguments::{Arguments, parse};
+pub(crate) use table::Handler;
+pub(crate) use tables::TABLE;
