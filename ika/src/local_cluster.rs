@@ -19,6 +19,7 @@ pub fn up(arguments: &Up) -> Result<()> {
     start_log("up")?;
     let options = UpOptions {
         data: arguments.data.clone(),
+        program: std::env::current_exe().context("find this program's own file")?,
         mons: arguments.mons,
         osds: arguments.osds,
         hosts: arguments.hosts,

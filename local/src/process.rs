@@ -77,11 +77,16 @@ pub(crate) struct Starting {
 }
 
 impl Starting {
-    /// Starts a daemon of this binary, in a process group of its own so that Ctrl-C at the terminal reaches only us,
+    /// Starts a daemon, in a process group of its own so that Ctrl-C at the terminal reaches only us,
     /// and writes it down.
-    pub fn begin(name: &str, arguments: Vec<OsString>, run_path: &Path, stderr: File) -> Result<Self> {
-        let program = std::env::current_exe().context("find this program's own file")?;
-        let child = Command::new(&program)
+    pub fn begin(
+        name: &str,
+        program: &Path,
+        arguments: Vec<OsString>,
+        run_path: &Path,
+        stderr: File,
+    ) -> Result<Self> {
+        let child = Command::new(program)
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

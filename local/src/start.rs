@@ -32,6 +32,8 @@ const OSD_SIZE_BYTES_MIN: u64 = 1 << 30;
 pub struct UpOptions {
     /// The folder.
     pub data: PathBuf,
+    /// The binary that the daemons run.
+    pub program: PathBuf,
     /// Monitors; 3.
     pub mons: Option<u32>,
     /// OSDs; 3.
@@ -45,9 +47,9 @@ pub struct UpOptions {
 }
 
 impl UpOptions {
-    /// The defaults, in this folder.
-    pub fn new(data: impl Into<PathBuf>) -> Self {
-        Self { data: data.into(), mons: None, osds: None, hosts: None, osd_size_bytes: None, pool: None }
+    /// The defaults, in this folder, with this binary.
+    pub fn new(data: impl Into<PathBuf>, program: impl Into<PathBuf>) -> Self {
+        Self { data: data.into(), program: program.into(), mons: None, osds: None, hosts: None, osd_size_bytes: None, pool: None }
     }
 }
 
@@ -76,8 +78,8 @@ pub async fn up(options: &UpOptions, mut tell: impl FnMut(&str)) -> Result<Start
     let wanted = wanted_topology(options)?;
     let (mut folder, _) = Folder::open_or_make(&options.data, &wanted)?;
     agree_on_topology(&mut folder, options)?;
-    create_osds(&folder, &mut tell)?;
-    let (started, running) = start_daemons(&folder, &mut tell).await?;
+    create_osds(&folder, &options.program, &mut tell)?;
+    let (started, running) = start_daemons(&folder, &options.program, &mut tell)?;
     let deadline = boot_clock_now() + READY_DEADLINE;
     let cluster = Cluster::connect(folder.config()).await.context("connect to the monitors")?;
     tell("waiting until all daemons are up");
@@ -127,7 +129,7 @@ fn agree_on_topology(folder: &mut Folder, options: &UpOptions) -> Result<()> {
     Ok(())
 }
 
-fn create_osds(folder: &Folder, tell: &mut impl FnMut(&str)) -> Result<()> {
+fn create_osds(folder: &Folder, program: &Path, tell: &mut impl FnMut(&str)) -> Result<()> {
     let missing: Vec<Daemon> = daemons(folder)
         .into_iter()
         .filter(|daemon| daemon.role == Role::Osd && !folder.data_path(&daemon.name).join("created").exists())
@@ -135,7 +137,7 @@ fn create_osds(folder: &Folder, tell: &mut impl FnMut(&str)) -> Result<()> {
     check_space(folder, &missing)?;
     for osd in missing {
         tell(&format!("making {}", osd.name));
-        let output = Command::new(std::env::current_exe().context("find this program's own file")?)
+        let output = Command::new(program)
             .args(create_arguments(folder, &osd))
             .output()
             .with_context(|| format!("make {}", osd.name))?;
@@ -174,7 +176,11 @@ fn check_space(folder: &Folder, missing: &[Daemon]) -> Result<()> {
 
 /// Starts what does not run: all at once, then waits for each to say that it serves. On trouble the ones started here
 /// are stopped again, so that nothing half started is left behind.
-async fn start_daemons(folder: &Folder, tell: &mut impl FnMut(&str)) -> Result<(Vec<String>, Vec<String>)> {
+fn start_daemons(
+    folder: &Folder,
+    program: &Path,
+    tell: &mut impl FnMut(&str),
+) -> Result<(Vec<String>, Vec<String>)> {
     let (mut starting, mut running) = (Vec::new(), Vec::new());
     for daemon in daemons(folder) {
         if RunningProcess::find(&folder.run_path(&daemon.name))?.is_some() {
@@ -188,7 +194,7 @@ async fn start_daemons(folder: &Folder, tell: &mut impl FnMut(&str)) -> Result<(
             check_free(address, &format!("mon.{name}"))?;
         }
     }
-    let result = begin_all(folder, &starting, tell);
+    let result = begin_all(folder, program, &starting, tell);
     if let Err(error) = result {
         for daemon in &starting {
             if let Some(process) = RunningProcess::find(&folder.run_path(&daemon.name))? {
@@ -200,7 +206,7 @@ async fn start_daemons(folder: &Folder, tell: &mut impl FnMut(&str)) -> Result<(
     Ok((starting.into_iter().map(|daemon| daemon.name).collect(), running))
 }
 
-fn begin_all(folder: &Folder, daemons: &[Daemon], tell: &mut impl FnMut(&str)) -> Result<()> {
+fn begin_all(folder: &Folder, program: &Path, daemons: &[Daemon], tell: &mut impl FnMut(&str)) -> Result<()> {
     let mut begun = Vec::new();
     for daemon in daemons {
         tell(&format!("starting {}", daemon.name));
@@ -208,7 +214,7 @@ fn begin_all(folder: &Folder, daemons: &[Daemon], tell: &mut impl FnMut(&str)) -
         let errors = OpenOptions::new().create(true).append(true).open(&log);
         let errors = errors.with_context(|| format!("open {}", log.display()))?;
         let arguments = run_arguments(folder, daemon);
-        begun.push(Starting::begin(&daemon.name, arguments, &folder.run_path(&daemon.name), errors)?);
+        begun.push(Starting::begin(&daemon.name, program, arguments, &folder.run_path(&daemon.name), errors)?);
     }
     for starting in begun {
         let log = folder.log_path(&starting.name);
@@ -218,12 +224,12 @@ fn begin_all(folder: &Folder, daemons: &[Daemon], tell: &mut impl FnMut(&str)) -
 }
 
 /// Starts one daemon of a cluster that was made before, and waits until it says that it serves.
-pub async fn start_daemon(path: &Path, name: &str) -> Result<()> {
+pub fn start_daemon(path: &Path, program: &Path, name: &str) -> Result<()> {
     let folder = Folder::open(path)?;
     let daemon = daemons(&folder).into_iter().find(|daemon| daemon.name == name);
     let Some(daemon) = daemon else { bail!("{} has no daemon `{name}`", path.display()) };
     if let Some(process) = RunningProcess::find(&folder.run_path(name))? {
         bail!("{name} runs already, as process {}", process.pid);
     }
-    begin_all(&folder, &[daemon], &mut |line| tracing::debug!(line))
+    begin_all(&folder, program, &[daemon], &mut |line| tracing::debug!(line))
 }

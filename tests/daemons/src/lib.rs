@@ -1,1 +1,11 @@
-//! ika-tests-daemons: to be filled.
+//! Tests with real processes: a cluster of its own for each test, its binary, and a load that knows what was
+//! acknowledged.
+//!
+//! Owns: finding the binary, clusters in temporary folders that are stopped when the test ends, the load. Does not
+//! know: what any single test does to the processes.
+
+mod load;
+mod test_cluster;
+
+pub use load::{Load, LoadReport};
+pub use test_cluster::{TestCluster, program};
