@@ -73,7 +73,7 @@ impl Peers {
         }
         match self.peers.get_mut(&to).map(|peer| &mut peer.state) {
             Some(State::Open(sender)) => {
-                if let Err(error) = sender.try_send(message) {
+                if let Err(error) = sender.try_send(&message) {
                     tracing::info!(%error, osd = %to, "a session takes no more; it is opened anew");
                     self.fail(now, to);
                     return Some(Event::PeerReset(to));
@@ -141,7 +141,7 @@ impl Peers {
             drop(events.send(ShardEvent::PeerEnded { osd, attempt }).await);
         });
         for message in waiting {
-            if let Err(error) = sender.try_send(message) {
+            if let Err(error) = sender.try_send(&message) {
                 tracing::info!(%error, %osd, "a session takes no more; it is opened anew");
                 self.fail(now, osd);
                 return Some(Event::PeerReset(osd));

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use crate::shard::ShardEvent;
 
 /// Takes sessions for as long as the shard lives.
-pub(crate) async fn accept(listener: Listener, events: mpsc::Sender<ShardEvent>) {
+pub(crate) async fn accept(mut listener: Listener, events: mpsc::Sender<ShardEvent>) {
     let mut next = 0;
     loop {
         let session = match listener.accept().await {

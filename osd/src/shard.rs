@@ -168,7 +168,7 @@ impl Shard {
             match action {
                 Action::Reply { session, message } => {
                     if let Some(sender) = self.sessions.get(&session)
-                        && let Err(error) = sender.try_send(*message)
+                        && let Err(error) = sender.try_send(&message)
                     {
                         tracing::info!(%error, session = session.0, "a session takes no answer; it is closed");
                         self.sessions.remove(&session);

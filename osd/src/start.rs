@@ -58,7 +58,7 @@ async fn serve(
         nonce,
         key: settings.key.clone(),
     };
-    let listener = Listener::bind(SocketAddr::new(settings.listen, 0), identity.clone()).await?;
+    let listener = Listener::bind(SocketAddr::new(settings.listen, 0), identity.clone())?;
     let address = listener.local_address();
     let total_bytes = store.usage()?.total_bytes;
     let config = OsdConfig::new(
