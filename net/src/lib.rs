@@ -16,6 +16,7 @@ pub mod data;
 mod greeting;
 mod identity;
 mod proof;
+mod socket;
 
 pub use greeting::{Refusal, RefusalReason};
 pub use identity::{ClusterKey, Identity, Peer, PeerAddress};

@@ -10,7 +10,7 @@ use std::{
 };
 
 use tokio::{
-    net::{TcpListener, TcpSocket, TcpStream},
+    net::{TcpListener, TcpStream},
     task::JoinSet,
     time::{Instant, sleep_until, timeout},
 };
@@ -21,14 +21,12 @@ use super::{
     handshake::{self, HandshakeError},
     session::Session,
 };
-use crate::{Identity, RefusalReason};
+use crate::{Identity, RefusalReason, socket::listen};
 
 /// How long a peer may take for its handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Handshakes at once; more connections wait in the kernel's queue.
 const HANDSHAKES_MAX: usize = 256;
-/// Connections that the kernel keeps for us.
-const BACKLOG: u32 = 1024;
 /// How long to leave the kernel alone after it refused us a connection, for want of descriptors as a rule.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -73,21 +71,7 @@ impl Listener {
     /// The same with other limits for clients' operations.
     pub fn bind_with(address: SocketAddr, identity: Identity, limits: AdmissionLimits) -> Result<Self> {
         identity.check()?;
-        let bound = || {
-            let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-            // A restarted daemon takes its port again although old connections linger.
-            socket.set_reuseaddr(true)?;
-            socket.bind(address)?;
-            let socket = socket.listen(BACKLOG)?;
-            let local_address = socket.local_addr()?;
-            Ok((socket, local_address))
-        };
-        let (socket, local_address) = bound().map_err(|error: std::io::Error| match error.kind() {
-            std::io::ErrorKind::AddrInUse => {
-                Error::exists(format!("the address {address} is in use by another process"))
-            }
-            _ => Error::invalid(format!("listen at {address}: {error}")),
-        })?;
+        let (socket, local_address) = listen(address)?;
         Ok(Self {
             socket,
             local_address,
