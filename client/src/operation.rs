@@ -1,0 +1,167 @@
+//! An operation under construction: one atomic vector of steps on one object.
+
+use std::{collections::BTreeMap, ops::Range};
+
+use bytes::Bytes;
+use types::Extent;
+use wire::{Comparison, OpFlags, SubOp};
+
+/// Steps that take effect together or not at all, in order; each has its own result.
+///
+/// ```no_run
+/// # async fn tour(object: client::Object) -> Result<(), client::OpFailure> {
+/// // Count up only if nobody else did.
+/// object.operate(client::OpBuilder::new().compare_xattr_equal("count", "6").set_xattr("count", "7")).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[must_use = "an operation does nothing until it is handed to `Object::operate`"]
+pub struct OpBuilder {
+    pub(crate) ops: Vec<SubOp>,
+    pub(crate) flags: OpFlags,
+}
+
+impl OpBuilder {
+    /// No steps yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Any step, as the wire knows it.
+    pub fn step(mut self, op: SubOp) -> Self {
+        self.ops.push(op);
+        self
+    }
+
+    /// Fails with `Full` at once instead of waiting for space.
+    pub fn full_try(mut self) -> Self {
+        self.flags = OpFlags(self.flags.0 | OpFlags::FULL_TRY.0);
+        self
+    }
+
+    /// Reads bytes; what lies past the end is left out. Answers `Data`.
+    pub fn read(self, range: Range<u64>) -> Self {
+        self.step(SubOp::Read(extent(&range)))
+    }
+
+    /// Asks for size and time. Answers `Stat`.
+    pub fn stat(self) -> Self {
+        self.step(SubOp::Stat)
+    }
+
+    /// Asks for an attribute. Answers `Data`, or fails with `NotFound`.
+    pub fn get_xattr(self, name: impl AsRef<[u8]>) -> Self {
+        self.step(SubOp::GetXattr(name.as_ref().to_vec()))
+    }
+
+    /// Asks for all attributes. Answers `Xattrs`.
+    pub fn get_xattrs(self) -> Self {
+        self.step(SubOp::GetXattrs)
+    }
+
+    /// Asks for omap entries by key. Answers `Omap` with those that exist.
+    pub fn omap_get_keys(self, keys: impl IntoIterator<Item = impl Into<Vec<u8>>>) -> Self {
+        self.step(SubOp::OmapGetKeys(keys.into_iter().map(Into::into).collect()))
+    }
+
+    /// Goes on only if the object exists.
+    pub fn assert_exists(self) -> Self {
+        self.step(SubOp::AssertExists)
+    }
+
+    /// Goes on only if the object's user version is this.
+    pub fn assert_version(self, version: u64) -> Self {
+        self.step(SubOp::AssertVersion(version))
+    }
+
+    /// Goes on only if these bytes stand there.
+    pub fn compare_extent(self, offset: u64, data: impl Into<Bytes>) -> Self {
+        self.step(SubOp::CompareExtent { offset, data: data.into() })
+    }
+
+    /// Goes on only if `attribute <comparison> value`; an absent attribute compares as empty.
+    pub fn compare_xattr(self, name: impl AsRef<[u8]>, comparison: Comparison, value: impl Into<Bytes>) -> Self {
+        self.step(SubOp::CompareXattr { name: name.as_ref().to_vec(), comparison, value: value.into() })
+    }
+
+    /// Goes on only if the attribute is this; an absent attribute is empty.
+    pub fn compare_xattr_equal(self, name: impl AsRef<[u8]>, value: impl Into<Bytes>) -> Self {
+        self.compare_xattr(name, Comparison::Equal, value)
+    }
+
+    /// Goes on only if `omap value <comparison> value`; an absent key compares as empty.
+    pub fn compare_omap(self, key: impl Into<Vec<u8>>, comparison: Comparison, value: impl Into<Bytes>) -> Self {
+        self.step(SubOp::CompareOmap { key: key.into(), comparison, value: value.into() })
+    }
+
+    /// Makes the object exist.
+    pub fn create(self) -> Self {
+        self.step(SubOp::Create { exclusive: false })
+    }
+
+    /// Makes the object, or fails with `Exists`.
+    pub fn create_exclusive(self) -> Self {
+        self.step(SubOp::Create { exclusive: true })
+    }
+
+    /// Replaces bytes; a gap reads as zeroes.
+    pub fn write_at(self, offset: u64, data: impl Into<Bytes>) -> Self {
+        self.step(SubOp::Write { offset, data: data.into() })
+    }
+
+    /// Replaces all bytes.
+    pub fn write_full(self, data: impl Into<Bytes>) -> Self {
+        self.step(SubOp::WriteFull(data.into()))
+    }
+
+    /// Adds bytes behind the end.
+    pub fn append(self, data: impl Into<Bytes>) -> Self {
+        self.step(SubOp::Append(data.into()))
+    }
+
+    /// Makes a range read as zeroes.
+    pub fn zero(self, range: Range<u64>) -> Self {
+        self.step(SubOp::Zero(extent(&range)))
+    }
+
+    /// Cuts or grows the object.
+    pub fn truncate(self, size: u64) -> Self {
+        self.step(SubOp::Truncate(size))
+    }
+
+    /// Removes the object, or fails with `NotFound`.
+    pub fn remove(self) -> Self {
+        self.step(SubOp::Remove)
+    }
+
+    /// Sets an attribute.
+    pub fn set_xattr(self, name: impl AsRef<[u8]>, value: impl Into<Bytes>) -> Self {
+        self.step(SubOp::SetXattr { name: name.as_ref().to_vec(), value: value.into() })
+    }
+
+    /// Removes an attribute.
+    pub fn remove_xattr(self, name: impl AsRef<[u8]>) -> Self {
+        self.step(SubOp::RemoveXattr(name.as_ref().to_vec()))
+    }
+
+    /// Sets omap keys.
+    pub fn omap_set(self, entries: BTreeMap<Vec<u8>, Bytes>) -> Self {
+        self.step(SubOp::OmapSet(entries))
+    }
+
+    /// Removes omap keys.
+    pub fn omap_remove(self, keys: impl IntoIterator<Item = impl Into<Vec<u8>>>) -> Self {
+        self.step(SubOp::OmapRemoveKeys(keys.into_iter().map(Into::into).collect()))
+    }
+
+    /// Removes all omap keys and the header.
+    pub fn omap_clear(self) -> Self {
+        self.step(SubOp::OmapClear)
+    }
+}
+
+/// An empty range where the end lies before the start.
+pub(crate) fn extent(range: &Range<u64>) -> Extent {
+    Extent { offset: range.start, length: range.end.saturating_sub(range.start) }
+}
