@@ -16,9 +16,13 @@ mod conversion;
 mod encoding;
 mod first;
 mod increment;
+mod mapping;
+mod movement;
 mod placement;
 mod pool;
 mod published;
+mod safety;
+mod stale;
 pub mod views;
 
 pub use check::{Breach, ERASURE_SHARDS_MAX, HOST_NAME_BYTES_MAX, POOLS_MAX, UPMAP_ITEMS_PER_PG_MAX, breaches, check};
@@ -27,9 +31,13 @@ pub use cluster::{
 };
 pub use encoding::{LaterFields, decode_increment, decode_map, encode_increment, encode_map};
 pub use increment::{Change, Death, Increment};
+pub use mapping::{Mapping, MappingPart, MappingWork};
+pub use movement::{Movement, OsdMovement, Volume, copies_by_osd, movement};
 pub use placement::Placement;
 pub use pool::{Pool, PoolFlags, PoolKind, PoolOptions};
 pub use published::{Placer, PublishedMap};
+pub use safety::{DestroyReport, PgCondition, StopReport, ok_to_stop, safe_to_destroy};
+pub use stale::stale_exceptions;
 
 #[cfg(test)]
 mod sample;
