@@ -3,7 +3,7 @@
 //! Owns: Ceph's conventions of the command line: arguments by name, or by position behind the fixed words;
 //! `--name value`, `--name=value`, `--yes-i-really-mean-it` anywhere. Does not know: what a command does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use map::ClusterFlags;
@@ -93,6 +93,13 @@ fn unknown_command(table: &[CommandSpec], words: &[&str]) -> Error {
     }
     let names = table.iter().map(|spec| spec.prefix);
     let wanted = words.join(" ");
+    let head = format!("{wanted} ");
+    let next: BTreeSet<&str> =
+        table.iter().filter_map(|spec| spec.prefix.strip_prefix(&head)?.split(' ').next()).collect();
+    if !next.is_empty() {
+        let next: Vec<&str> = next.into_iter().collect();
+        return Error::invalid(format!("`{wanted}` goes on with one of {}", next.join(", ")));
+    }
     match nearest(&wanted, names) {
         Some(name) => Error::invalid(format!("there is no command `{wanted}`; did you mean `{name}`?")),
         None => Error::invalid(format!("there is no command `{wanted}`; `get_command_descriptions` lists all of them")),

@@ -1,11 +1,10 @@
 //! The word that somebody probably meant.
 
-/// The candidate with the fewest edits to `wanted`, if few enough; among equals the first.
+/// The candidate with the fewest edits to `wanted`, if they are few beside its length; among equals the first.
 pub(crate) fn nearest<'a>(wanted: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let edits_max = (wanted.chars().count() / 3).max(2);
     candidates
         .map(|candidate| (distance(wanted, candidate), candidate))
-        .filter(|(edits, _)| *edits <= edits_max)
+        .filter(|(edits, candidate)| *edits <= (candidate.len() / 3).clamp(1, 4))
         .min_by_key(|(edits, _)| *edits)
         .map(|(_, candidate)| candidate)
 }
