@@ -6,6 +6,7 @@
 //! - [`CrushMap`] is the model that one edits, reads ([`CrushMap::decode`]) and writes ([`CrushMap::encode`]).
 //! - [`CompiledMap`] is made from it once per epoch, checked, and places ([`CompiledMap::map_rule`]).
 //! - [`text`] compiles and decompiles the form that humans write.
+//! - [`tester`] tries a map over many inputs; [`tool`] is `crushtool` as a function.
 //! - [`hash`] holds the hashes that placement and object names use.
 //!
 //! Does not know: pools, epochs, who is up, files, clocks, randomness.
@@ -19,7 +20,9 @@ pub mod hash;
 mod logarithm;
 mod map;
 mod rule;
+pub mod tester;
 pub mod text;
+pub mod tool;
 mod tree;
 pub mod weight;
 

@@ -143,3 +143,61 @@ fn every_mapping_is_that_of_ceph() {
     );
     assert_eq!(seen, 1_017_600);
 }
+
+/// Files in memory.
+#[derive(Default)]
+struct MemoryFiles(std::collections::BTreeMap<String, Vec<u8>>);
+
+impl crush::tool::Files for MemoryFiles {
+    fn read(&mut self, path: &str) -> Result<Vec<u8>, String> {
+        self.0.get(path).cloned().ok_or_else(|| "(2) No such file or directory".to_owned())
+    }
+
+    fn write(&mut self, path: &str, content: &[u8]) -> Result<(), String> {
+        self.0.insert(path.to_owned(), content.to_vec());
+        Ok(())
+    }
+}
+
+#[test]
+fn the_tool_says_and_does_what_crushtool_does() {
+    let mut wrong = Vec::new();
+    let mut seen = 0;
+    for case in vectors("cli.jsonl.gz") {
+        let name = text(&case["name"]);
+        let mut files = MemoryFiles::default();
+        let mut current = "map.0".to_owned();
+        files.0.insert(current.clone(), binary_map(&case["map_b64"]));
+        for (index, step) in list(&case["steps"]).iter().enumerate() {
+            let next = format!("map.{}", index + 1);
+            let arguments: Vec<String> = list(&step["argv"])
+                .iter()
+                .map(|word| text(word).replace("@IN", &current).replace("@OUT", &next))
+                .collect();
+            let output = crush::tool::crush_tool(&arguments, &mut files);
+            if i64::from(output.code) != number(&step["rc"])
+                || output.stdout != text(&step["stdout"])
+                || output.stderr != text(&step["stderr"])
+            {
+                wrong.push(format!(
+                    "{name}: {arguments:?}\n  code {} not {}\n  said {:?}\n   not {:?}\n  complained {:?}\n         not {:?}",
+                    output.code, step["rc"], output.stdout, text(&step["stdout"]), output.stderr, text(&step["stderr"])
+                ));
+            }
+            if files.0.contains_key(&next) {
+                current = next;
+            }
+        }
+        if let Some(expected) = case.get("decompiled") {
+            let map = CrushMap::decode(&files.0[&current]).expect("the tool writes maps");
+            let decompiled = crush::text::decompile(&map);
+            if decompiled.trim_end() != text(expected).trim_end() {
+                let first = decompiled.lines().zip(text(expected).lines()).find(|(have, want)| have != want);
+                wrong.push(format!("{name}: the map differs: {first:?}"));
+            }
+        }
+        seen += 1;
+    }
+    assert!(wrong.is_empty(), "{} of {seen} cases:\n{}", wrong.len(), wrong.join("\n"));
+    assert_eq!(seen, 106);
+}
