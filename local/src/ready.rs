@@ -20,7 +20,7 @@ pub(crate) async fn wait_for_daemons(cluster: &Cluster, osds: u32, deadline: Tim
         up >= osds && map.managers.active.is_some()
     });
     match tokio::time::timeout_at(instant_of(deadline).into(), serving).await {
-        Ok(result) => result.context("wait for daemons"),
+        Ok(result) => result.map(drop).context("wait for daemons"),
         Err(_) => {
             let map = cluster.map();
             let up: Vec<String> =

@@ -65,8 +65,10 @@ pub async fn run(
     };
     let collector = Arc::new(Mutex::new(Collector::default()));
     let handler = Arc::new(Handler { collector: collector.clone() });
-    let server = ControlServer::start(SocketAddr::new(settings.listen, 0), identity.clone(), handler)
-        .await
+    let (stop, stopping) = tokio::sync::oneshot::channel::<()>();
+    // A dropped sender is a stop as well.
+    let stopped = async move { drop(stopping.await) };
+    let server = ControlServer::start(SocketAddr::new(settings.listen, 0), identity.clone(), handler, stopped)
         .context("listen for reports")?;
     let address = server.local_address();
     serving(address);
@@ -76,8 +78,8 @@ pub async fn run(
         result = working => result?,
         () = shutdown => {}
     }
-    server.shutdown().await;
-    Ok(())
+    drop(stop);
+    Ok(server.stopped().await?)
 }
 
 async fn work(
