@@ -21,7 +21,7 @@ use tonic::{
     codegen::http::uri::PathAndQuery,
     transport::{Channel, Endpoint},
 };
-use types::{EntityName, Epoch, Error, ErrorKind, Result, limits};
+use types::{EntityName, Epoch, Error, Result, limits};
 use wire::{ControlReply, ControlRequest, MapShare, decode_control_reply, decode_map_share, encode_control_request};
 
 use super::{
@@ -85,6 +85,9 @@ pub struct ControlClient {
 enum AttemptError {
     /// Nobody could be asked, or the answer did not come; another address may do.
     Unreachable(Error),
+    /// Whoever is at the address refuses, or is refused: another cluster that took over a port, as a rule. Another
+    /// address may do; when all are like that, so is the outcome.
+    Refused(Error),
     /// The server does not know the session any more; nothing happened.
     SessionLost,
     /// Asking again does not help.
@@ -118,7 +121,7 @@ fn from_refusal(address: SocketAddr, refusal: &Refusal, by_peer: bool) -> Attemp
     tracing::warn!(%address, reason = %refusal, "{who} a control connection");
     match refusal.reason {
         RefusalReason::Busy | RefusalReason::Other => unreachable(address, &refusal.message),
-        _ => AttemptError::Final(Error::denied(refusal.message.clone())),
+        _ => AttemptError::Refused(Error::denied(refusal.message.clone())),
     }
 }
 
@@ -324,25 +327,29 @@ impl ControlClient {
             return Err(Error::invalid("no monitor's address is known"));
         }
         let mut pause = PAUSE_MIN;
-        let mut failed_in_a_row = 0;
+        let (mut failed, mut refused) = (0, 0);
         loop {
             let index = self.inner.preferred.load(Ordering::Relaxed) % addresses.len();
             let address = addresses[index];
             let link = self.link(address)?;
             let until = deadline.min(Instant::now() + ATTEMPT_TIMEOUT);
-            let error = match flatten(address, timeout_at(until, attempt(link)).await) {
-                Err(error) if error.kind == ErrorKind::Retry => error,
+            let outcome = timeout_at(until, attempt(link)).await;
+            refused += usize::from(matches!(outcome, Ok(Err(AttemptError::Refused(_)))));
+            let is_final = matches!(outcome, Ok(Err(AttemptError::Final(_))));
+            let error = match flatten(address, outcome) {
+                Err(error) if !is_final => error,
                 outcome => return outcome,
             };
             tracing::debug!(%error, "a control attempt failed");
             // Another caller may have moved on already; then this one follows instead of skipping an address.
             let next = (index + 1) % addresses.len();
             let _ = self.inner.preferred.compare_exchange(index, next, Ordering::Relaxed, Ordering::Relaxed);
-            failed_in_a_row += 1;
-            if Instant::now() >= deadline {
+            failed += 1;
+            if Instant::now() >= deadline || refused == addresses.len() {
                 return Err(error);
             }
-            if failed_in_a_row % addresses.len() == 0 {
+            if failed == addresses.len() {
+                (failed, refused) = (0, 0);
                 sleep_until(deadline.min(Instant::now() + pause)).await;
                 pause = (2 * pause).min(PAUSE_MAX);
             }
@@ -353,7 +360,9 @@ impl ControlClient {
 fn flatten<T>(address: SocketAddr, outcome: Result<Result<T, AttemptError>, tokio::time::error::Elapsed>) -> Result<T> {
     match outcome {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(AttemptError::Unreachable(error) | AttemptError::Final(error))) => Err(error),
+        Ok(Err(AttemptError::Unreachable(error) | AttemptError::Refused(error) | AttemptError::Final(error))) => {
+            Err(error)
+        }
         Ok(Err(AttemptError::SessionLost)) => Err(Error::retry(format!("{address} lost the session"))),
         Err(_) => Err(Error::retry(format!("{address} did not answer in time"))),
     }

@@ -112,6 +112,8 @@ impl SessionReceiver {
             match self.find_frame()? {
                 Found::Frame(header, body, payload) => match header.kind {
                     KIND_KEEP_ALIVE => {}
+                    // The peer's farewell after one's own says nothing new.
+                    KIND_GOODBYE if !self.outgoing.is_open() => return Ok(None),
                     KIND_GOODBYE => {
                         let reason = String::from_utf8_lossy(&body);
                         return Err(Error::closed(format!("the peer closed the session: {reason}")));

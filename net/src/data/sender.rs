@@ -20,7 +20,7 @@ use tokio::{
     io::AsyncWriteExt,
     net::tcp::OwnedWriteHalf,
     sync::Notify,
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, sleep_until},
 };
 use types::{Error, RequestId, limits};
 use wire::{EncodedMessage, Message, encode_message};
@@ -394,18 +394,26 @@ impl Writer {
         self.outgoing.room.notify_waiters();
     }
 
+    /// Writes the batch, but once the session closes no longer than `CLOSING_TIMEOUT`: a peer that does not read must
+    /// not keep a closing session and its memory for ever.
+    async fn write_or_give_up(&mut self, batch: &mut Batch) -> std::io::Result<()> {
+        let outgoing = self.outgoing.clone();
+        let give_up = async {
+            outgoing.closed().await;
+            sleep_until(Instant::now() + CLOSING_TIMEOUT).await;
+        };
+        tokio::select! {
+            biased;
+            outcome = self.write(batch) => outcome,
+            () = give_up => Err(std::io::ErrorKind::TimedOut.into()),
+        }
+    }
+
     async fn run(&mut self) -> std::io::Result<()> {
-        let mut closing_deadline = None;
         loop {
             match self.next_step() {
                 Step::Write(mut batch) => {
-                    if self.outgoing.is_open() {
-                        self.write(&mut batch).await?;
-                    } else {
-                        // A peer that does not read must not keep a closing session for ever.
-                        let deadline = *closing_deadline.get_or_insert_with(|| Instant::now() + CLOSING_TIMEOUT);
-                        tokio::time::timeout_at(deadline, self.write(&mut batch)).await??;
-                    }
+                    self.write_or_give_up(&mut batch).await?;
                     self.account(&batch);
                 }
                 Step::Wait => {
@@ -416,21 +424,21 @@ impl Writer {
                         () = sleep_until(keep_alive_at) => false,
                     };
                     if !is_ready {
-                        let mut batch = Batch::default();
-                        self.put(&mut batch, KIND_KEEP_ALIVE, &[], Vec::new());
-                        self.finish(&mut batch);
-                        self.write(&mut batch).await?;
+                        self.write_own(KIND_KEEP_ALIVE, &[]).await?;
                     }
                 }
-                Step::Close(reason) => {
-                    let mut batch = Batch::default();
-                    self.put(&mut batch, KIND_GOODBYE, reason.as_bytes(), Vec::new());
-                    self.finish(&mut batch);
-                    return timeout(CLOSING_TIMEOUT, self.write(&mut batch)).await?;
-                }
+                Step::Close(reason) => return self.write_own(KIND_GOODBYE, reason.as_bytes()).await,
                 Step::Stop => return Ok(()),
             }
         }
+    }
+
+    /// Writes a frame that is no message.
+    async fn write_own(&mut self, kind: u16, body: &[u8]) -> std::io::Result<()> {
+        let mut batch = Batch::default();
+        self.put(&mut batch, kind, body, Vec::new());
+        self.finish(&mut batch);
+        self.write_or_give_up(&mut batch).await
     }
 }
 
