@@ -1,0 +1,87 @@
+//! A block device or a file of the operating system, past its page cache.
+//!
+//! Opened with O_DIRECT, so that a write is one device write and memory is not used twice; where the file system
+//! does not know O_DIRECT (tmpfs), through the page cache, which `flush` makes durable all the same.
+//! Locked for as long as it is open: two daemons on one device would destroy it (FOUNDATIONS 23).
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    io::{Seek, SeekFrom},
+    os::unix::fs::{FileExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use nix::{errno::Errno, fcntl::OFlag};
+use types::{Error, Result};
+
+use super::{BlockDevice, DEVICE_ALIGNMENT};
+
+/// A device of the operating system.
+pub struct FileDevice {
+    path: PathBuf,
+    file: File,
+    size_bytes: u64,
+}
+
+impl FileDevice {
+    /// Opens and locks what is there.
+    pub fn open(path: &Path) -> Result<Self> {
+        let failed = |doing: &str, error: &dyn std::fmt::Display| {
+            Error::closed(format!("{doing} device {}: {error}", path.display()))
+        };
+        let open = |flags: OFlag| OpenOptions::new().read(true).write(true).custom_flags(flags.bits()).open(path);
+        let mut file = match open(OFlag::O_DIRECT | OFlag::O_CLOEXEC) {
+            Err(error) if error.raw_os_error() == Some(Errno::EINVAL as i32) => open(OFlag::O_CLOEXEC),
+            opened => opened,
+        }
+        .map_err(|error| failed("open", &error))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(failed("lock", &"another process has it open; stop that one first"));
+            }
+            Err(TryLockError::Error(error)) => return Err(failed("lock", &error)),
+        }
+        let size = file.seek(SeekFrom::End(0)).map_err(|error| failed("measure", &error))?;
+        let size_bytes = size - size % DEVICE_ALIGNMENT as u64;
+        Ok(Self { path: path.to_owned(), file, size_bytes })
+    }
+
+    /// Makes a file of this size with all its blocks allocated, for clusters without spare block devices.
+    /// Refuses to touch a file that exists.
+    pub fn create_file(path: &Path, size_bytes: u64) -> Result<()> {
+        let failed = |error: &dyn std::fmt::Display| {
+            Error::invalid(format!("create {} with {size_bytes} bytes: {error}", path.display()))
+        };
+        let file = OpenOptions::new().write(true).create_new(true).open(path).map_err(|error| failed(&error))?;
+        let length = i64::try_from(size_bytes).map_err(|error| failed(&error))?;
+        nix::fcntl::posix_fallocate(&file, 0, length).map_err(|error| failed(&error))?;
+        file.sync_all().map_err(|error| failed(&error))
+    }
+
+    fn failed(&self, doing: &str, error: &std::io::Error) -> Error {
+        Error::closed(format!("{doing} device {}: {error}", self.path.display()))
+    }
+}
+
+impl BlockDevice for FileDevice {
+    fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
+    fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
+        self.file.read_exact_at(buffer, offset).map_err(|error| self.failed(&format!("read at {offset} from"), &error))
+    }
+
+    fn write(&self, offset: u64, buffer: &[u8]) -> Result<()> {
+        self.file.write_all_at(buffer, offset).map_err(|error| self.failed(&format!("write at {offset} to"), &error))
+    }
+
+    fn flush(&self) -> Result<()> {
+        self.file.sync_data().map_err(|error| self.failed("flush", &error))
+    }
+}

@@ -1,0 +1,33 @@
+//! The store on a device: the engine with its threads.
+//!
+//! Owns: four threads that run the engine's steps. Does not know: how any step works.
+//!
+//! A crash at any point leaves what `disk/replay.rs` opens again: a prefix of the submitted transactions that
+//! contains every one whose `done` was called with `Ok`. See docs/internals/store-format.md.
+
+mod allocator;
+mod cache;
+mod checkpoint;
+mod codec;
+mod engine;
+mod fsck;
+mod group;
+mod journal;
+mod keys;
+mod object;
+mod overlay;
+mod placement;
+mod read;
+mod replay;
+mod sources;
+mod staging;
+mod state;
+mod store;
+mod superblock;
+
+pub use fsck::{FsckDepth, FsckReport};
+pub use store::{DiskStore, StoreInfo, StoreOptions};
+pub use superblock::Identity;
+
+#[cfg(test)]
+mod tests;

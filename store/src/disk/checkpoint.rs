@@ -1,0 +1,155 @@
+//! Bringing carried-out records to their end: units to their places, metadata to files, the journal's tail forward.
+//!
+//! The order is FOUNDATIONS 1: write back what the records up to the target put into the journal, flush the device,
+//! flush the key-value half, and only then move the tail, in a superblock that is flushed in turn. Freed units can be
+//! taken again after that, not before: until then a replay could begin with a record that writes to them.
+
+use bytes::Bytes;
+use types::Result;
+
+use super::{engine::Engine, journal::COPY_BYTES, staging::UNIT_LENGTH, state::State, superblock::Superblock};
+use crate::{
+    device::{AlignedBuffer, DEVICE_ALIGNMENT},
+    object_store::UNIT_BYTES,
+};
+
+/// Bytes that must be free on the database's file system for data to be taken. Compactions need space before they
+/// give some back; removals and recovery go on below this.
+const DATABASE_FREE_BYTES_MIN: u64 = 256 << 20;
+
+/// How far a checkpoint goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// Units to their places, so that their memory is free.
+    WriteBack,
+    /// All of it, so that the ring and freed units are free.
+    Trim,
+}
+
+impl Engine {
+    /// Whether the ring is half used, or too much memory waits to be written back.
+    pub fn wants_checkpoint(&self, state: &State) -> bool {
+        self.checkpoint_scope(state).is_some()
+    }
+
+    /// What the checkpoint thread should do now.
+    pub fn checkpoint_scope(&self, state: &State) -> Option<Scope> {
+        if state.refusal.is_some() || state.applied_through < state.tail_sequence {
+            None
+        } else if state.ring_used() > self.layout.ring_bytes / 2 {
+            Some(Scope::Trim)
+        } else if state.unwritten.len() * UNIT_LENGTH > self.write_back_bytes {
+            Some(Scope::WriteBack)
+        } else {
+            None
+        }
+    }
+
+    /// Does it, for all that is carried out now. A failure makes the store refuse everything.
+    pub fn step_checkpoint(&self, scope: Scope) {
+        let _gate = self.checkpoint_gate.lock().expect("a panic in a step is a broken invariant");
+        if let Err(error) = self.checkpoint(scope) {
+            self.fail(&error, Vec::new());
+        }
+    }
+
+    fn checkpoint(&self, scope: Scope) -> Result<()> {
+        let (target, units) = {
+            let state = self.state();
+            if let Some(refusal) = &state.refusal {
+                return Err(refusal.clone());
+            }
+            (state.applied_through, units_through(&state, state.applied_through))
+        };
+        if !units.is_empty() {
+            self.write_back(&units)?;
+            let mut state = self.state();
+            for ((place, sequence), _) in &units {
+                state.drop_versions_before(*place, sequence + 1);
+            }
+        }
+        if scope == Scope::WriteBack {
+            return Ok(());
+        }
+        self.device.flush()?;
+        self.keys.flush()?;
+        self.trim(target)?;
+        let database_full = self.keys.usage()?.free_bytes < DATABASE_FREE_BYTES_MIN;
+        self.state().database_full = database_full;
+        Ok(())
+    }
+
+    /// Writes units to their places, neighbours together.
+    fn write_back(&self, units: &[((u64, u64), Bytes)]) -> Result<()> {
+        let mut copy = AlignedBuffer::zeroed(COPY_BYTES.min(units.len() * UNIT_LENGTH));
+        let mut rest = units;
+        while let Some(((first, _), _)) = rest.first() {
+            let neighbours = (*first..).zip(rest).take_while(|(place, ((own, _), _))| place == own).count();
+            let count = neighbours.min(copy.len() / UNIT_LENGTH);
+            if count == 1 {
+                let bytes = &rest[0].1;
+                if bytes.as_ptr().addr().is_multiple_of(DEVICE_ALIGNMENT) {
+                    self.device.write(first * UNIT_BYTES, bytes)?;
+                    rest = &rest[1..];
+                    continue;
+                }
+            }
+            for (target, (_, bytes)) in copy.chunks_exact_mut(UNIT_LENGTH).zip(&rest[..count]) {
+                target.copy_from_slice(bytes);
+            }
+            self.device.write(first * UNIT_BYTES, &copy[..count * UNIT_LENGTH])?;
+            rest = &rest[count..];
+        }
+        Ok(())
+    }
+
+    /// Moves the ring's tail past all groups up to the target, and frees what they freed.
+    fn trim(&self, target: u64) -> Result<()> {
+        let superblock = {
+            let state = self.state();
+            let last = state.groups.iter().take_while(|group| group.sequence_last <= target).last();
+            Superblock {
+                identity: self.identity,
+                layout: self.layout,
+                generation: self.generation,
+                writes: state.superblock_writes + 1,
+                tail_position: last.map_or(state.tail_position, |group| group.end_position),
+                tail_sequence: last.map_or(state.tail_sequence, |group| group.sequence_last + 1),
+                flushed_through: state.durable_through,
+            }
+        };
+        superblock.write(&*self.device)?;
+        self.device.flush()?;
+        let mut state = self.state();
+        state.superblock_writes = superblock.writes;
+        state.tail_position = superblock.tail_position;
+        state.tail_sequence = superblock.tail_sequence;
+        state.certain_through = state.certain_through.max(superblock.flushed_through);
+        while state.groups.front().is_some_and(|group| group.end_position <= superblock.tail_position) {
+            state.groups.pop_front();
+        }
+        while state.pending_free.front().is_some_and(|freed| freed.sequence < superblock.tail_sequence) {
+            let Some(freed) = state.pending_free.pop_front() else { break };
+            for run in freed.runs {
+                state.unreleased_units -= run.count;
+                state.allocator.free(run);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The newest version, not newer than the target, of every unit that waits to be written back; by place.
+fn units_through(state: &State, target: u64) -> Vec<((u64, u64), Bytes)> {
+    let mut units: Vec<((u64, u64), Bytes)> = Vec::new();
+    for ((place, sequence), bytes) in &state.unwritten {
+        if *sequence > target {
+            continue;
+        }
+        match units.last_mut() {
+            Some(last) if last.0.0 == *place => *last = ((*place, *sequence), bytes.clone()),
+            _ => units.push(((*place, *sequence), bytes.clone())),
+        }
+    }
+    units
+}
