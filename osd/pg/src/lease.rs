@@ -10,7 +10,7 @@ use std::time::Duration;
 use types::{OsdId, Time};
 use wire::PgBody;
 
-use crate::{Planted, config::with_margin, pg::Pg, peering::Stage, turn::Turn};
+use crate::{Planted, config::with_margin, peering::Stage, pg::Pg, turn::Turn};
 
 /// Grants.
 #[derive(Debug)]

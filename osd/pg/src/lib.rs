@@ -6,6 +6,30 @@
 //! The invariants that the machine asserts are named in `pg.rs`. After a crash everything is rebuilt from what the
 //! store holds; nothing in flight survives.
 
+mod config;
 mod event;
+mod interval;
+mod invariants;
+mod lease;
+mod list;
+mod log;
+mod missing;
+mod peer;
+mod peering;
+mod pg;
+mod read;
+mod recovery;
+mod repeat;
+mod requests;
+mod statistics;
+mod stored;
+mod stray;
+mod turn;
+mod write;
 
+pub use config::{Checks, PgConfig, Planted};
 pub use event::{Action, AfterCommit, Event, Fullness, SessionId, Ticket};
+pub use pg::Pg;
+pub use recovery::TEMPORARY_GENERATION;
+pub use stored::StoredPg;
+pub use write::OBJECT_INFO_XATTR;

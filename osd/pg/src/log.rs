@@ -193,7 +193,13 @@ impl PgLog {
     }
 
     /// Up to where the log should be trimmed so that it keeps `keep` entries, never past `committed`.
-    pub fn trim_target(&self, entries_max: usize, entries_min: usize, bytes_max: usize, committed: LogVersion) -> LogVersion {
+    pub fn trim_target(
+        &self,
+        entries_max: usize,
+        entries_min: usize,
+        bytes_max: usize,
+        committed: LogVersion,
+    ) -> LogVersion {
         if self.entries.len() <= entries_max && self.bytes <= bytes_max {
             return self.tail;
         }

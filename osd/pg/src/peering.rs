@@ -124,8 +124,8 @@ impl Pg {
     }
 
     /// A map that changes nothing about the sets may still take away who was heard, or bring somebody back.
-    pub(crate) fn note_map_of_same_interval(&mut self, _turn: &mut Turn<'_>) {
-        let map = &self.map;
+    pub(crate) fn note_map_of_same_interval(&mut self, turn: &mut Turn<'_>) {
+        let map = self.map.clone();
         let is_member = |osd: OsdId| self.interval.is_member(osd);
         let gone: Vec<OsdId> = self.peers.keys().copied().filter(|osd| !is_member(*osd) && !map.is_up(*osd)).collect();
         for osd in gone {
@@ -139,5 +139,7 @@ impl Pg {
             self.peering.log_from = None;
             self.peering.stage = Stage::GetInfo;
         }
+        // A flag or a quota may have let operations wait.
+        self.pump_all(turn);
     }
 }

@@ -17,7 +17,9 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use map::PublishedMap;
-use types::{Cursor, Epoch, Error, LogVersion, ObjectId, OsdId, PgId, PgRange, Result, StoreOp, StoreRead, Time, Transaction};
+use types::{
+    Cursor, Epoch, Error, LogVersion, ObjectId, OsdId, PgId, PgRange, Result, StoreOp, StoreRead, Time, Transaction,
+};
 use wire::{PgBody, PgInfo, PgMessage};
 
 use crate::{
@@ -137,6 +139,9 @@ impl Pg {
         now: Time,
         actions: &mut Vec<Action>,
     ) -> Result<Self> {
+        if stored.gone {
+            return Ok(Self::open_gone(config, pg, map, now, actions));
+        }
         let info = stored.info.ok_or_else(|| Error::damaged("the placement group has no account of itself"))?;
         // What was granted before the restart is forgotten; a whole grant may be outstanding (FOUNDATIONS 11).
         let grants_end = now + config.prior_lease;
@@ -167,6 +172,18 @@ impl Pg {
         }
         this.finish_event(&mut turn);
         Ok(this)
+    }
+
+    /// The removal of a copy goes on.
+    fn open_gone(config: PgConfig, pg: PgId, map: Arc<PublishedMap>, now: Time, actions: &mut Vec<Action>) -> Self {
+        let mut this = Self::bare(config, pg, map.clone(), PgInfo::empty(pg), now, now);
+        if let Some(interval) = Interval::of(&map, pg) {
+            this.interval = interval;
+        }
+        let mut turn = Turn { now, actions };
+        this.begin_removal(&mut turn);
+        this.finish_event(&mut turn);
+        this
     }
 
     fn bare(config: PgConfig, pg: PgId, map: Arc<PublishedMap>, info: PgInfo, now: Time, grants_end: Time) -> Self {
@@ -288,8 +305,7 @@ impl Pg {
         if next.same_as(&self.interval) {
             self.note_map_of_same_interval(turn);
         } else {
-            let proof =
-                if self.config.planted == Planted::ForgetUpThru { UpThru::Ignored } else { UpThru::Believed };
+            let proof = if self.config.planted == Planted::ForgetUpThru { UpThru::Ignored } else { UpThru::Believed };
             let past = self.interval.clone().into_past(&last, proof);
             self.past.push(past, self.info.history.last_epoch_started);
             self.begin_interval(next, turn);
@@ -397,12 +413,7 @@ impl Pg {
         }
     }
 
-    fn handle_read_done(
-        &mut self,
-        ticket: Ticket,
-        results: Vec<Result<types::StoreReadResult>>,
-        turn: &mut Turn<'_>,
-    ) {
+    fn handle_read_done(&mut self, ticket: Ticket, results: Vec<Result<types::StoreReadResult>>, turn: &mut Turn<'_>) {
         let Some(pending) = self.tickets.remove(&ticket) else { return };
         match pending {
             Pending::WriteLoad(object) => self.continue_write(&object, results, turn),

@@ -5,6 +5,7 @@
 //! epoch                                    4 bytes, big-endian: the newest map that the PG had seen
 //! info                                     PgInfo
 //! past                                     past intervals
+//! gone                                     empty: the copy is being removed
 //! log/<epoch, 4 bytes><number, 8 bytes>    LogEntry, big-endian so that key order is version order
 //! req/<client, 8 bytes><sequence, 8 bytes> RequestOutcome
 //! mis/<epoch, 4 bytes><number, 8 bytes>    MissingObject; the version is the one needed
@@ -30,6 +31,7 @@ use wire::{
 const EPOCH: &[u8] = b"epoch";
 const INFO: &[u8] = b"info";
 const PAST: &[u8] = b"past";
+const GONE: &[u8] = b"gone";
 const LOG: &[u8] = b"log/";
 const REQUEST: &[u8] = b"req/";
 const MISSING: &[u8] = b"mis/";
@@ -97,6 +99,12 @@ impl Changes {
     /// The newest map seen.
     pub fn put_epoch(&mut self, epoch: Epoch) {
         self.keys.insert(EPOCH.to_vec(), Some(Bytes::copy_from_slice(&epoch.0.to_be_bytes())));
+    }
+
+    /// The copy is being removed since this map.
+    pub fn put_gone(&mut self, epoch: Epoch) {
+        self.put_epoch(epoch);
+        self.keys.insert(GONE.to_vec(), Some(Bytes::new()));
     }
 
     /// A log entry.
@@ -168,6 +176,7 @@ pub struct StoredPg {
     pub(crate) epoch: Option<Epoch>,
     pub(crate) info: Option<PgInfo>,
     pub(crate) past: Vec<PastInterval>,
+    pub(crate) gone: bool,
     pub(crate) log: Vec<LogEntry>,
     pub(crate) requests: Vec<RequestOutcome>,
     pub(crate) missing: MissingSet,
@@ -190,6 +199,8 @@ impl StoredPg {
                 stored.info = Some(decode_pg_info(&value)?);
             } else if key == PAST {
                 stored.past = decode_past_intervals(&value)?;
+            } else if key == GONE {
+                stored.gone = true;
             } else if key.starts_with(LOG) {
                 stored.log.push(decode_log_entry(&value)?);
             } else if key.starts_with(REQUEST) {

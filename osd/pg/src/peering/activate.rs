@@ -68,12 +68,7 @@ impl Pg {
         } else {
             self.log.slice_after(since, self.remembered.to_vec())
         };
-        let order = ActivatePg {
-            info: self.info.clone(),
-            log,
-            past_intervals: self.past.list().to_vec(),
-            backfill,
-        };
+        let order = ActivatePg { info: self.info.clone(), log, past_intervals: self.past.list().to_vec(), backfill };
         self.send(osd, PgBody::Activate(Box::new(order)), turn);
         if let Some(peer) = self.peers.get_mut(&osd) {
             peer.asked_at = turn.now;

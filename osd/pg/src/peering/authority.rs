@@ -27,8 +27,7 @@ pub fn choose(infos: &[(OsdId, &PgInfo)], own: OsdId) -> Choice {
         .max()
         .unwrap_or(Epoch::ZERO);
     let took_part = |info: &PgInfo| info.last_epoch_started >= started;
-    let Some(acceptable) =
-        infos.iter().filter(|(_, info)| took_part(info)).map(|(_, info)| info.last_update).min()
+    let Some(acceptable) = infos.iter().filter(|(_, info)| took_part(info)).map(|(_, info)| info.last_update).min()
     else {
         return Choice::Nobody;
     };
@@ -90,9 +89,9 @@ impl Pg {
                 return;
             }
         };
-        let (head, tail) = self.info_of(authority).map_or((LogVersion::ZERO, LogVersion::ZERO), |info| {
-            (info.last_update, info.log_tail)
-        });
+        let (head, tail) = self
+            .info_of(authority)
+            .map_or((LogVersion::ZERO, LogVersion::ZERO), |info| (info.last_update, info.log_tail));
         let reaches = |osd: OsdId| {
             let reached = |info: &PgInfo| info.is_whole() && info.last_update >= tail;
             osd == authority || self.map.is_up(osd) && self.info_of(osd).is_some_and(reached)

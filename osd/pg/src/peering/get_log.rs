@@ -69,14 +69,10 @@ impl Pg {
         &mut self,
         slice: &PgLogSlice,
     ) -> types::Result<std::collections::BTreeSet<types::ObjectId>> {
-        let divergence = if self.config.planted == Planted::KeepDivergentEntries {
-            Divergence::Kept
-        } else {
-            Divergence::Undone
-        };
+        let divergence =
+            if self.config.planted == Planted::KeepDivergentEntries { Divergence::Kept } else { Divergence::Undone };
         let cursor = self.info.backfill.clone();
-        let remove =
-            merge(&mut self.log, &mut self.missing, &cursor, slice, divergence, &mut self.changes)?;
+        let remove = merge(&mut self.log, &mut self.missing, &cursor, slice, divergence, &mut self.changes)?;
         self.remember(&slice.requests);
         self.info_changed = true;
         self.info.last_update = self.log.head();
@@ -88,5 +84,4 @@ impl Pg {
             self.remembered.insert(outcome.clone(), self.config.requests_remembered_max, &mut self.changes);
         }
     }
-
 }

@@ -1,6 +1,6 @@
 //! What a member does that is told to serve.
 
-use types::{Cursor, LogVersion, OsdId};
+use types::{Cursor, OsdId};
 use wire::{ActivatePg, PgBody, PgInfo};
 
 use super::Stage;
@@ -90,5 +90,4 @@ impl Pg {
         self.changes.put_past(self.past.list());
         self.peering.clean = true;
     }
-
 }

@@ -1,0 +1,111 @@
+//! The primary fetches what it lacks; whoever is asked gives exactly the version asked for, or says that it cannot.
+
+use types::{LogVersion, ObjectId, OsdId, StoreReadResult};
+use wire::{PgBody, PushSource};
+
+use super::{Position, Pull, PullRequest};
+use crate::{
+    pg::{Pending, Pg},
+    turn::Turn,
+};
+
+impl Pg {
+    /// Who may have the version that is missing here: members first, then targets, then strays.
+    pub(crate) fn source_of(&self, object: &ObjectId) -> Option<OsdId> {
+        let need = self.missing.get(object)?.need;
+        let failed = self.recovery.failed_sources.get(object);
+        let is_candidate = |osd: &OsdId| {
+            let Some(peer) = self.peers.get(osd) else { return false };
+            !failed.is_some_and(|failed| failed.contains(osd))
+                && self.map.is_up(*osd)
+                && peer.info.last_update >= need
+                && !peer.missing.contains_key(object)
+                && (peer.info.is_whole() || peer.info.backfill.is_past(object))
+        };
+        let members = self.others_acting().chain(self.backfill_targets());
+        members.chain(self.peers.keys().copied()).find(|osd| is_candidate(osd))
+    }
+
+    pub(crate) fn begin_pull(&mut self, object: &ObjectId, turn: &mut Turn<'_>) {
+        if self.recovery.pulls.contains_key(object) {
+            return;
+        }
+        let (Some(from), Some(missing)) = (self.source_of(object), self.missing.get(object)) else { return };
+        let pull = Pull { from, version: missing.need, position: Position::default(), asked_at: turn.now };
+        self.recovery.pulls.insert(object.clone(), pull);
+        self.ask_part(object, turn);
+    }
+
+    /// Asks for the part at the pull's position.
+    pub(crate) fn ask_part(&mut self, object: &ObjectId, turn: &mut Turn<'_>) {
+        let Some(pull) = self.recovery.pulls.get_mut(object) else { return };
+        pull.asked_at = turn.now;
+        let body = PgBody::Pull {
+            object: object.clone(),
+            version: pull.version,
+            data_offset: pull.position.data_offset,
+            omap_after: pull.position.omap_after.clone(),
+        };
+        let from = pull.from;
+        self.send(from, body, turn);
+    }
+
+    /// The part before is on disk here.
+    pub(crate) fn continue_pull(&mut self, object: &ObjectId, turn: &mut Turn<'_>) {
+        let Some(receiving) = self.recovery.receiving.get(object) else { return };
+        if let Some(pull) = self.recovery.pulls.get_mut(object) {
+            pull.position = receiving.position.clone();
+        }
+        self.ask_part(object, turn);
+    }
+
+    /// Asked by the primary.
+    pub(crate) fn handle_pull(
+        &mut self,
+        from: OsdId,
+        object: ObjectId,
+        version: LogVersion,
+        data_offset: u64,
+        omap_after: Vec<u8>,
+        turn: &mut Turn<'_>,
+    ) {
+        let position = Position { data_offset, omap_after };
+        let reads = self.part_reads(&object, &position);
+        let request = PullRequest { to: from, object, version, position };
+        self.read(reads, Pending::PullLoad(Box::new(request)), turn);
+    }
+
+    pub(crate) fn answer_pull(
+        &mut self,
+        request: &PullRequest,
+        results: Vec<types::Result<StoreReadResult>>,
+        turn: &mut Turn<'_>,
+    ) {
+        let chunk = Self::part(&request.object, &request.position, PushSource::Recovery, results);
+        let body = match chunk {
+            Ok(Some(chunk)) if chunk.version == request.version => PgBody::Push(Box::new(chunk)),
+            // DESIGN section 6, invariant 7: what cannot be proven to be the version asked for is not given.
+            Ok(_) | Err(_) => PgBody::PullFailed { object: request.object.clone(), version: request.version },
+        };
+        self.send(request.to, body, turn);
+    }
+
+    pub(crate) fn hear_pull_failed(&mut self, from: OsdId, object: &ObjectId, version: LogVersion) {
+        let is_ours = |pull: &Pull| pull.from == from && pull.version == version;
+        if self.recovery.pulls.get(object).is_some_and(is_ours) {
+            self.recovery.pulls.remove(object);
+            self.recovery.failed_sources.entry(object.clone()).or_default().insert(from);
+        }
+    }
+
+    /// The OSD may have what it had not before, or is gone: it is asked anew, or no longer.
+    pub(crate) fn forget_source(&mut self, osd: OsdId) {
+        self.recovery.failed_sources.retain(|_, failed| {
+            failed.remove(&osd);
+            !failed.is_empty()
+        });
+        if !self.peers.contains_key(&osd) {
+            self.recovery.pulls.retain(|_, pull| pull.from != osd);
+        }
+    }
+}

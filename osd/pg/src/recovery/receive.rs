@@ -1,0 +1,191 @@
+//! Parts of an object arrive: as a member from the primary, or as the primary from whoever it asked.
+//!
+//! A single part goes straight to its place. More gather beside it, under [`super::TEMPORARY_GENERATION`], and take the place
+//! together with the last; a key in the PG's own omap says so, that a restarted member may throw them away.
+
+use types::{ObjectId, OsdId, StoreOp, Transaction, XattrMap};
+use wire::{PgBody, PushChunk, PushSource, encode_object_info};
+
+use super::{Position, Receiving, temporary_of};
+use crate::{
+    AfterCommit,
+    pg::{Pending, Pg},
+    turn::Turn,
+    write::OBJECT_INFO_XATTR,
+};
+
+/// What a member thinks of a part before it looks at its position.
+enum Welcome {
+    /// It lacks the object.
+    Needed,
+    /// It has it already.
+    Had,
+    /// The part is of the past.
+    Stale,
+}
+
+impl Pg {
+    pub(crate) fn hear_push(&mut self, from: OsdId, chunk: PushChunk, turn: &mut Turn<'_>) {
+        if self.is_primary() {
+            self.receive_pulled(from, chunk, turn);
+        } else if self.peering.is_replica() && self.peering.activation_stored {
+            self.receive_pushed(from, chunk, turn);
+        }
+    }
+
+    fn receive_pulled(&mut self, from: OsdId, chunk: PushChunk, turn: &mut Turn<'_>) {
+        let object = chunk.object.clone();
+        let Some(pull) = self.recovery.pulls.get(&object) else { return };
+        if pull.from != from || pull.version != chunk.version || pull.position != position_of(&chunk) {
+            return;
+        }
+        let needed = self.missing.get(&object).is_some_and(|missing| missing.need == chunk.version);
+        if !needed || chunk.info.is_none() {
+            return;
+        }
+        self.counters.note_recovered_bytes(chunk.data.len());
+        let mut transaction = Transaction::new();
+        self.take_part(&chunk, &mut transaction);
+        if !chunk.last {
+            self.commit(transaction, Pending::PulledPart(object), Vec::new(), turn);
+            return;
+        }
+        self.finish_part(&chunk, &mut transaction);
+        self.recovery.pulls.remove(&object);
+        self.recovery.failed_sources.remove(&object);
+        self.counters.recovered_objects += 1;
+        self.commit(transaction, Pending::Logged(self.log.head()), Vec::new(), turn);
+        self.pump(&object, turn);
+    }
+
+    fn receive_pushed(&mut self, from: OsdId, chunk: PushChunk, turn: &mut Turn<'_>) {
+        match self.welcome(&chunk) {
+            Welcome::Stale => return,
+            Welcome::Had => {
+                self.send(from, pushed(&chunk, Position::default(), Completeness::Whole), turn);
+                return;
+            }
+            Welcome::Needed => {}
+        }
+        let here = self.recovery.receiving.get(&chunk.object).filter(|here| here.version == chunk.version);
+        let here = here.map(|here| here.position.clone()).unwrap_or_default();
+        let position = position_of(&chunk);
+        if position != Position::default() && position != here {
+            // Not the part that comes next: the primary goes on where we are.
+            self.send(from, pushed(&chunk, here, Completeness::Part), turn);
+            return;
+        }
+        let mut transaction = Transaction::new();
+        self.take_part(&chunk, &mut transaction);
+        let completeness = if chunk.last { Completeness::Whole } else { Completeness::Part };
+        if chunk.last {
+            self.finish_part(&chunk, &mut transaction);
+        }
+        let body = pushed(&chunk, position_after(&chunk), completeness);
+        let then = vec![AfterCommit::Send { to: from, message: self.message(body) }];
+        self.commit(transaction, Pending::Logged(self.log.head()), then, turn);
+    }
+
+    /// Receivers decide by versions: a part may arrive twice, or after the object has been written again.
+    fn welcome(&self, chunk: &PushChunk) -> Welcome {
+        let object = &chunk.object;
+        match chunk.source {
+            PushSource::Recovery => match self.missing.get(object) {
+                None => Welcome::Had,
+                Some(missing) if chunk.version < missing.need => Welcome::Stale,
+                Some(_) => Welcome::Needed,
+            },
+            PushSource::Backfill => {
+                let newest = self.log.newest_of(object).map(|entry| entry.version);
+                if self.is_past_cursor(object) {
+                    Welcome::Had
+                } else if newest.is_some_and(|newest| newest > chunk.version) {
+                    Welcome::Stale
+                } else {
+                    Welcome::Needed
+                }
+            }
+        }
+    }
+
+    /// Puts a part where the parts gather; the only part goes straight to the object's place.
+    fn take_part(&mut self, chunk: &PushChunk, transaction: &mut Transaction) {
+        let object = &chunk.object;
+        let is_first = position_of(chunk) == Position::default();
+        let gathers = !(is_first && chunk.last);
+        let place = if gathers { temporary_of(object) } else { object.clone() };
+        if is_first {
+            if let Some(old) = self.recovery.receiving.remove(object) {
+                transaction.push(StoreOp::Remove { object: temporary_of(object) });
+                self.changes.remove_temporary(old.version);
+            }
+            transaction.push(StoreOp::Remove { object: place.clone() });
+        }
+        let Some(info) = &chunk.info else { return };
+        if is_first {
+            transaction.push(StoreOp::Touch { object: place.clone() });
+            let mut xattrs: XattrMap = chunk.xattrs.clone();
+            xattrs.insert(OBJECT_INFO_XATTR.to_vec(), encode_object_info(info));
+            transaction.push(StoreOp::SetXattrs { object: place.clone(), xattrs });
+            transaction.push(StoreOp::Truncate { object: place.clone(), size: info.size });
+            if !chunk.omap_header.is_empty() {
+                let header = chunk.omap_header.clone();
+                transaction.push(StoreOp::OmapSetHeader { object: place.clone(), header });
+            }
+        }
+        if !chunk.data.is_empty() {
+            let (offset, data) = (chunk.data_offset, chunk.data.clone());
+            transaction.push(StoreOp::Write { object: place.clone(), offset, data });
+        }
+        if !chunk.omap.is_empty() {
+            transaction.push(StoreOp::OmapSet { object: place, entries: chunk.omap.clone() });
+        }
+        if gathers {
+            self.changes.put_temporary(object, chunk.version);
+            let receiving = Receiving { version: chunk.version, position: position_after(chunk) };
+            self.recovery.receiving.insert(object.clone(), receiving);
+        }
+    }
+
+    /// The last part is here: the object takes its place, and is missing no longer.
+    fn finish_part(&mut self, chunk: &PushChunk, transaction: &mut Transaction) {
+        let object = &chunk.object;
+        if let Some(receiving) = self.recovery.receiving.remove(object) {
+            let temporary = temporary_of(object);
+            transaction.push(StoreOp::Clone { source: temporary.clone(), target: object.clone() });
+            transaction.push(StoreOp::Remove { object: temporary });
+            self.changes.remove_temporary(receiving.version);
+        }
+        self.missing.remove(object, &mut self.changes);
+        self.info_changed = true;
+    }
+}
+
+/// Whether a part was the last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Completeness {
+    Whole,
+    Part,
+}
+
+fn position_of(chunk: &PushChunk) -> Position {
+    Position { data_offset: chunk.data_offset, omap_after: chunk.omap_after.clone() }
+}
+
+fn position_after(chunk: &PushChunk) -> Position {
+    let last_key = chunk.omap.last_key_value().map(|(key, _)| key.clone());
+    Position {
+        data_offset: chunk.data_offset + chunk.data.len() as u64,
+        omap_after: last_key.unwrap_or_else(|| chunk.omap_after.clone()),
+    }
+}
+
+fn pushed(chunk: &PushChunk, position: Position, completeness: Completeness) -> PgBody {
+    PgBody::Pushed {
+        object: ObjectId::clone(&chunk.object),
+        version: chunk.version,
+        data_offset: position.data_offset,
+        omap_after: position.omap_after,
+        complete: completeness == Completeness::Whole,
+    }
+}
