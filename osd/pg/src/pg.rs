@@ -252,7 +252,8 @@ impl Pg {
         let mut deadline = self.retry_at;
         if self.is_primary() {
             deadline = deadline.min(self.leases.renew_at.unwrap_or(Time::FAR_FUTURE));
-            if self.peering.stage == Stage::WaitProof {
+            // Without the proof there is nothing to wake for: it comes with a map.
+            if self.peering.stage == Stage::WaitProof && self.is_proven() {
                 deadline = deadline.min(self.peering.readable_after.unwrap_or(Time::FAR_FUTURE));
             }
         }

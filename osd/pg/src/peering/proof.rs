@@ -8,7 +8,7 @@ use super::Stage;
 use crate::{Action, Planted, pg::Pg, turn::Turn};
 
 impl Pg {
-    fn is_proven(&self) -> bool {
+    pub(crate) fn is_proven(&self) -> bool {
         let state = self.map.osds.get(&self.config.whoami);
         state.is_some_and(|state| state.up_thru >= self.interval.since)
     }
