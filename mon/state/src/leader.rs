@@ -180,9 +180,10 @@ impl Leader {
         }
     }
 
-    /// When the leader wants `Event::Tick`.
+    /// When the leader wants `Event::Tick`. Not while a proposal is in flight: nothing is planned before its end,
+    /// which is an event of its own.
     pub fn deadline(&self) -> Time {
-        self.next_tick
+        if self.in_flight.is_some() { Time::FAR_FUTURE } else { self.next_tick }
     }
 
     /// Leadership is lost: everybody who waits is told to try again elsewhere.
