@@ -223,6 +223,7 @@ impl Clients {
         }
         client.map = current;
         for map in maps {
+            let client = &mut self.clients[number as usize];
             client.nonces = map.osds.iter().map(|(osd, state)| (*osd, state.nonce)).collect();
             self.tell(stage, number, Event::NewMap(map))?;
         }

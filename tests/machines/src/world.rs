@@ -22,6 +22,8 @@ const LOG_LINES_KEPT: usize = 400;
 const WALL_CLOCK_START_MS: u64 = 1_700_000_000_000;
 /// How often the world looks whether it has converged, once faults have stopped.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// More events at one instant than any run of these profiles needs; a machine whose deadline never moves reaches it.
+const EVENTS_AT_ONE_INSTANT_MAX: u64 = 100_000;
 /// More events than any run of these profiles needs; a run that reaches it turns in a circle.
 const EVENTS_MAX: u64 = 20_000_000;
 
@@ -208,8 +210,13 @@ impl World {
     }
 
     fn live(&mut self) -> Result<(), String> {
+        let mut instant = (Time::ZERO, 0);
         while let Some(happening) = self.stage.queue.pop() {
             self.events += 1;
+            instant = if instant.0 == self.stage.now() { (instant.0, instant.1 + 1) } else { (self.stage.now(), 0) };
+            if instant.1 > EVENTS_AT_ONE_INSTANT_MAX {
+                return Err(format!("time stands still at {}, with {happening:?}", instant.0));
+            }
             if self.events > EVENTS_MAX {
                 return Err(format!("{EVENTS_MAX} events and no end"));
             }
