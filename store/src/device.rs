@@ -7,6 +7,7 @@
 mod buffer;
 mod file;
 mod memory;
+mod ring;
 
 pub use buffer::AlignedBuffer;
 pub use file::FileDevice;
@@ -33,6 +34,11 @@ pub trait BlockDevice: Send + Sync {
 
     /// Writes the buffer at this offset.
     fn write(&self, offset: u64, buffer: &[u8]) -> Result<()>;
+
+    /// Carries out many writes; in any order and side by side, where the device can. The ranges do not overlap.
+    fn write_many(&self, writes: &[(u64, &[u8])]) -> Result<()> {
+        writes.iter().try_for_each(|(offset, buffer)| self.write(*offset, buffer))
+    }
 
     /// Makes every write that returned before this call durable.
     fn flush(&self) -> Result<()>;

@@ -14,13 +14,15 @@ use std::{
 use nix::{errno::Errno, fcntl::OFlag};
 use types::{Error, Result};
 
-use super::{BlockDevice, DEVICE_ALIGNMENT};
+use super::{BlockDevice, DEVICE_ALIGNMENT, ring::WriteRing};
 
 /// A device of the operating system.
 pub struct FileDevice {
     path: PathBuf,
     file: File,
     size_bytes: u64,
+    /// `None` where the kernel has no io_uring, or forbids it.
+    ring: Option<WriteRing>,
 }
 
 impl FileDevice {
@@ -44,7 +46,9 @@ impl FileDevice {
         }
         let size = file.seek(SeekFrom::End(0)).map_err(|error| failed("measure", &error))?;
         let size_bytes = size - size % DEVICE_ALIGNMENT as u64;
-        Ok(Self { path: path.to_owned(), file, size_bytes })
+        let ring =
+            WriteRing::new().inspect_err(|error| tracing::info!(%error, "no io_uring; writes go one by one")).ok();
+        Ok(Self { path: path.to_owned(), file, size_bytes, ring })
     }
 
     /// Makes a file of this size with all its blocks allocated, for clusters without spare block devices.
@@ -79,6 +83,15 @@ impl BlockDevice for FileDevice {
 
     fn write(&self, offset: u64, buffer: &[u8]) -> Result<()> {
         self.file.write_all_at(buffer, offset).map_err(|error| self.failed(&format!("write at {offset} to"), &error))
+    }
+
+    fn write_many(&self, writes: &[(u64, &[u8])]) -> Result<()> {
+        match &self.ring {
+            Some(ring) if writes.len() > 1 => {
+                ring.write_all(&self.file, writes).map_err(|error| self.failed("write many pieces to", &error))
+            }
+            _ => writes.iter().try_for_each(|(offset, buffer)| self.write(*offset, buffer)),
+        }
     }
 
     fn flush(&self) -> Result<()> {

@@ -184,7 +184,7 @@ impl SharedUnits {
 }
 
 /// Sorted unit numbers as runs.
-pub(crate) fn runs_of(units: &mut Vec<u64>) -> Vec<Run> {
+pub(crate) fn runs_of(units: &mut [u64]) -> Vec<Run> {
     units.sort_unstable();
     let mut runs: Vec<Run> = Vec::new();
     for unit in units.iter() {

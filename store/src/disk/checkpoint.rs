@@ -17,6 +17,9 @@ use crate::{
 /// give some back; removals and recovery go on below this.
 const DATABASE_FREE_BYTES_MIN: u64 = 256 << 20;
 
+/// Units or groups of neighbours written back with one call: enough to keep a disk's queue full.
+const WRITES_MAX: usize = 256;
+
 /// How far a checkpoint goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scope {
@@ -79,26 +82,36 @@ impl Engine {
         Ok(())
     }
 
-    /// Writes units to their places, neighbours together.
+    /// Writes units to their places, neighbours together, many at once.
     fn write_back(&self, units: &[((u64, u64), Bytes)]) -> Result<()> {
-        let mut copy = AlignedBuffer::zeroed(COPY_BYTES.min(units.len() * UNIT_LENGTH));
+        let mut copy = AlignedBuffer::recycled(COPY_BYTES);
         let mut rest = units;
-        while let Some(((first, _), _)) = rest.first() {
-            let neighbours = (*first..).zip(rest).take_while(|(place, ((own, _), _))| place == own).count();
-            let count = neighbours.min(copy.len() / UNIT_LENGTH);
-            if count == 1 {
-                let bytes = &rest[0].1;
-                if bytes.as_ptr().addr().is_multiple_of(DEVICE_ALIGNMENT) {
-                    self.device.write(first * UNIT_BYTES, bytes)?;
+        while !rest.is_empty() {
+            // Units without neighbours go from the group's own buffer; neighbours are brought together in `copy`.
+            let mut free = &mut copy[..];
+            let mut writes: Vec<(u64, &[u8])> = Vec::new();
+            while let Some(((first, _), bytes)) = rest.first()
+                && writes.len() < WRITES_MAX
+            {
+                let neighbours = (*first..).zip(rest).take_while(|(place, ((own, _), _))| place == own).count();
+                if neighbours == 1 && bytes.as_ptr().addr().is_multiple_of(DEVICE_ALIGNMENT) {
+                    writes.push((first * UNIT_BYTES, bytes));
                     rest = &rest[1..];
                     continue;
                 }
+                let count = neighbours.min(free.len() / UNIT_LENGTH);
+                if count == 0 {
+                    break;
+                }
+                let (together, left) = free.split_at_mut(count * UNIT_LENGTH);
+                for (target, (_, bytes)) in together.chunks_exact_mut(UNIT_LENGTH).zip(&rest[..count]) {
+                    target.copy_from_slice(bytes);
+                }
+                writes.push((first * UNIT_BYTES, together));
+                free = left;
+                rest = &rest[count..];
             }
-            for (target, (_, bytes)) in copy.chunks_exact_mut(UNIT_LENGTH).zip(&rest[..count]) {
-                target.copy_from_slice(bytes);
-            }
-            self.device.write(first * UNIT_BYTES, &copy[..count * UNIT_LENGTH])?;
-            rest = &rest[count..];
+            self.device.write_many(&writes)?;
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use super::{
     allocator::runs_of,
     checkpoint::Scope,
     engine::{Engine, JournalScratch},
-    group::{DirectRun, EncodedGroup, GROUP_HEADER_BYTES, GroupHeader, Record, encode_group},
+    group::{EncodedGroup, GROUP_HEADER_BYTES, GroupHeader, Record, encode_group},
     keys::APPLIED_THROUGH,
     staging::UNIT_LENGTH,
     state::{GroupMark, PendingFree, State},
@@ -28,6 +28,10 @@ const GROUP_BYTES_MAX: usize = 4 << 20;
 const GROUP_DIRECT_BYTES_MAX: usize = 16 << 20;
 /// Bytes of one device write where pieces are copied together.
 pub(crate) const COPY_BYTES: usize = 1 << 20;
+/// Bytes copied together before direct runs are written: a whole object of the common size.
+const DIRECT_COPY_BYTES: usize = 4 << 20;
+/// Bytes of one of the writes they are cut into, so that a device with several channels uses them.
+const DIRECT_WRITE_BYTES: usize = 512 << 10;
 /// Bytes of records that are durable and not carried out at which the journal waits: the database lags.
 const APPLY_BYTES_MAX: usize = 32 << 20;
 
@@ -98,9 +102,7 @@ impl Engine {
         let group = encode_group(header, &records);
         let written = self
             .wait_ring(group.buffer.len() as u64)
-            .and_then(|()| {
-                records.iter().flat_map(|record| &record.runs).try_for_each(|run| self.write_run(run, scratch))
-            })
+            .and_then(|()| self.write_runs(&records, scratch))
             .and_then(|()| self.write_ring(position, &group.buffer))
             .and_then(|()| self.device.flush());
         match written {
@@ -130,19 +132,27 @@ impl Engine {
         }
     }
 
-    fn write_run(&self, run: &DirectRun, scratch: &mut JournalScratch) -> Result<()> {
-        let mut offset = run.place * UNIT_BYTES;
-        let mut rest = &run.data[..];
-        while !rest.is_empty() {
+    /// Writes all direct runs to their places.
+    fn write_runs(&self, records: &[Record], scratch: &mut JournalScratch) -> Result<()> {
+        let runs = records.iter().flat_map(|record| &record.runs);
+        let mut pieces = runs.flat_map(|run| (run.place..).zip(&run.data)).peekable();
+        while pieces.peek().is_some() {
             // Network memory is not aligned for the device; one copy is a tenth of the write's time.
-            let copy = scratch.copy.get_or_insert_with(|| AlignedBuffer::zeroed(COPY_BYTES));
-            let count = rest.len().min(COPY_BYTES / UNIT_LENGTH);
-            for (target, piece) in copy.chunks_exact_mut(UNIT_LENGTH).zip(&rest[..count]) {
+            let copy = scratch.copy.get_or_insert_with(|| AlignedBuffer::zeroed(DIRECT_COPY_BYTES));
+            let mut places = Vec::with_capacity(DIRECT_COPY_BYTES / UNIT_LENGTH);
+            for (target, (place, piece)) in copy.chunks_exact_mut(UNIT_LENGTH).zip(&mut pieces) {
                 target.copy_from_slice(piece);
+                places.push(place);
             }
-            self.device.write(offset, &copy[..count * UNIT_LENGTH])?;
-            offset += (count * UNIT_LENGTH) as u64;
-            rest = &rest[count..];
+            let mut writes: Vec<(u64, &[u8])> = Vec::new();
+            let mut first = 0;
+            while first < places.len() {
+                let adjoining = (places[first]..).zip(&places[first..]).take_while(|(next, place)| next == *place);
+                let count = adjoining.take(DIRECT_WRITE_BYTES / UNIT_LENGTH).count();
+                writes.push((places[first] * UNIT_BYTES, &copy[first * UNIT_LENGTH..(first + count) * UNIT_LENGTH]));
+                first += count;
+            }
+            self.device.write_many(&writes)?;
         }
         Ok(())
     }

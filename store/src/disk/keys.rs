@@ -191,6 +191,7 @@ pub(crate) fn omap_range(number: u64) -> (Bytes, Bytes) {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "random draws are bounded far below every type's limit")]
 mod tests {
     use types::{Seed, SeededRandom};
 

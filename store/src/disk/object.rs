@@ -224,6 +224,7 @@ impl Segment {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "random draws are bounded far below every type's limit")]
 mod tests {
     use super::*;
 

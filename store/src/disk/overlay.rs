@@ -111,6 +111,9 @@ pub(crate) struct OverlayPart {
     tombstones: Vec<(Bytes, Bytes)>,
 }
 
+/// Takes a key and a value; `false` ends the scan.
+type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> Result<bool> + 'a;
+
 impl OverlayPart {
     /// Visits keys and values of overlay and view together, in key order, until `visit` says `false`.
     pub fn scan(
@@ -119,7 +122,7 @@ impl OverlayPart {
         begin: &[u8],
         end: &[u8],
         tier: ReadTier,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<bool>,
+        visit: &mut Visit<'_>,
     ) -> Result<ScanEnd> {
         let mut pending = self.entries.into_iter().peekable();
         let mut outcome = Ok(true);

@@ -15,7 +15,7 @@ use super::{
     keys::{header_key, segment_key},
     object::{SEGMENT_UNITS, Unit},
     sources::{Sources, Stop, keep_header, keep_segment},
-    staging::{Effects, Staging, UNIT_LENGTH},
+    staging::{Effects, Staging, UNIT_LENGTH, length_of},
     state::State,
 };
 use crate::key_value::KeyChange;
@@ -222,7 +222,7 @@ fn place_in_journal(
 
 fn position(unit: u64) -> (u32, usize) {
     let segment = u32::try_from(unit / SEGMENT_UNITS as u64).expect("objects are bounded by OBJECT_BYTES_MAX");
-    (segment, (unit % SEGMENT_UNITS as u64) as usize)
+    (segment, length_of(unit % SEGMENT_UNITS as u64))
 }
 
 fn mapped(object: &super::staging::StagedObject, unit: u64) -> Unit {

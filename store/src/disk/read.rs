@@ -192,11 +192,14 @@ impl Engine {
             return Ok(bytes.slice(wanted));
         }
         let object_start = range.start - range.start % UNIT_BYTES;
-        let mut buffer = AlignedBuffer::zeroed(pieces.len() * UNIT_LENGTH);
+        let mut buffer = AlignedBuffer::recycled(pieces.len() * UNIT_LENGTH);
         let mut index = 0;
         while index < pieces.len() {
             match &pieces[index] {
-                Piece::Hole => index += 1,
+                Piece::Hole => {
+                    buffer[index * UNIT_LENGTH..(index + 1) * UNIT_LENGTH].fill(0);
+                    index += 1;
+                }
                 Piece::Memory(bytes) => {
                     buffer[index * UNIT_LENGTH..(index + 1) * UNIT_LENGTH].copy_from_slice(bytes);
                     index += 1;

@@ -161,8 +161,8 @@ impl DiskStore {
         let engine = Arc::new(replay::open(device, keys, options.checked()?.engine_memory())?);
         let identity = engine.identity;
         let store = Self { engine: Arc::clone(&engine), threads: Mutex::new(Vec::new()) };
-        let bodies: [(&str, fn(&Engine)); 4] = [
-            ("store-prepare", run_prepare),
+        let bodies = [
+            ("store-prepare", run_prepare as ThreadBody),
             ("store-journal", run_journal),
             ("store-apply", run_apply),
             ("store-trim", run_checkpoint),
@@ -269,6 +269,9 @@ impl ObjectStore for DiskStore {
         result
     }
 }
+
+/// What a thread of the store does until the store refuses everything.
+type ThreadBody = fn(&Engine);
 
 /// Runs `step` whenever there is work, until the store refuses everything.
 fn run(engine: &Engine, signal: &Condvar, has_work: impl Fn(&State) -> bool, mut step: impl FnMut()) {

@@ -3,10 +3,13 @@
 //! All of it runs the engine's steps from one thread, in an order drawn from the seed, on twins in memory; the last
 //! module runs the real thing, with threads, files and RocksDB. `IKA_LONG=1` multiplies the counts.
 
+#![expect(clippy::cast_possible_truncation, reason = "random draws are bounded far below every type's limit")]
+
 mod corruption;
 mod crash;
 mod device_full;
 mod halves;
+mod measure;
 mod model;
 mod real;
 mod workload;
