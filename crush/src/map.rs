@@ -285,12 +285,6 @@ impl CrushMap {
         if item >= 0 { Some(0) } else { self.bucket(item).map(|bucket| i32::from(bucket.type_id)) }
     }
 
-    /// As `count_devices`, but never less than this.
-    pub(crate) fn count_devices_at_least(&mut self, least: i32) {
-        self.count_devices();
-        self.max_devices = self.max_devices.max(least);
-    }
-
     /// Sets `max_devices` to what the buckets hold, as Ceph does when it closes a map.
     pub(crate) fn count_devices(&mut self) {
         let largest = self.buckets().flat_map(|bucket| bucket.items.iter().copied()).max().unwrap_or(-1);

@@ -127,16 +127,19 @@ fn replicas_of(rule: &Rule, settings: &Settings) -> (i32, i32) {
 /// included) of the type that it chooses. The expectations that the tester prints are based on it.
 fn most_reachable(map: &CrushMap, rule: &Rule) -> i64 {
     let steps = rule.steps.iter().map(|step| step.to_stored());
-    // The last step that chooses a type decides about it. Steps that set something count as choosing devices.
-    let counts: BTreeMap<i32, i32> = steps
-        .filter(|(operation, ..)| *operation >= 2 && *operation != 4)
-        .map(|(_, count, type_id)| (type_id, count))
-        .collect();
+    // The last step that chooses a type decides how many are wanted, and buckets count once for each step that chooses
+    // them. Steps that set something count as choosing devices.
+    let mut counts: BTreeMap<i32, (i32, usize)> = BTreeMap::new();
+    for (_, count, type_id) in steps.filter(|(operation, ..)| *operation >= 2 && *operation != 4) {
+        let (wanted, times) = counts.entry(type_id).or_default();
+        *wanted = count;
+        *times += 1;
+    }
     let slots = i64::try_from(map.bucket_slots()).unwrap_or(i64::MAX);
     let mut most = slots.max(i64::from(map.max_devices()));
-    for (type_id, wanted) in counts {
+    for (type_id, (wanted, times)) in counts {
         let named = map.names().keys().filter(|item| **item < 0 && map.item_type(**item) == Some(type_id)).count();
-        let mut reachable = i64::try_from(named).unwrap_or(i64::MAX);
+        let mut reachable = i64::try_from(named * times).unwrap_or(i64::MAX);
         if wanted > 0 {
             reachable = reachable.min(i64::from(wanted));
         }

@@ -43,6 +43,9 @@ impl CrushMap {
         items: &[(i32, u32)],
     ) -> Result<i32, Error> {
         let id = self.add_bucket(None, algorithm, type_id, items)?;
+        if items.is_empty() {
+            return Ok(id);
+        }
         let weights: Vec<u32> = items.iter().map(|(_, weight)| *weight).collect();
         for set in self.choose_args.values_mut() {
             let positions = set.positions().max(1);

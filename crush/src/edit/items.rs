@@ -160,7 +160,7 @@ impl CrushMap {
                 )));
             }
             if bucket.items.contains(&current) {
-                return Err(Error::exists(format!("'{name}' is in '{bucket_name}' already")));
+                return Err(Error::invalid(format!("'{name}' is in '{bucket_name}' already")));
             }
             if self.subtree_contains(id, current) {
                 return Err(Error::invalid(format!("'{name}' is below '{bucket_name}' already")));
@@ -236,11 +236,9 @@ impl CrushMap {
         if type_id == 0 {
             return Err(Error::invalid(format!("'{type_name}' is the type of devices; a bucket needs another")));
         }
-        let mut changed = self.clone();
-        let id = changed.add_bucket_with_arguments(changed.default_algorithm(), type_id, &[])?;
-        changed.item_names.insert(id, name.to_owned());
-        changed.rebuild_shadows()?;
-        *self = changed;
+        // It gets shadows with the next change: nothing can be taken from it before.
+        let id = self.add_bucket_with_arguments(self.default_algorithm(), type_id, &[])?;
+        self.item_names.insert(id, name.to_owned());
         Ok(id)
     }
 

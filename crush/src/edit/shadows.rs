@@ -15,7 +15,7 @@ pub(crate) type ShadowIds = BTreeMap<i32, BTreeMap<i32, i32>>;
 struct Rebuilding {
     old_ids: ShadowIds,
     used_ids: BTreeSet<i32>,
-    /// Per set of choose arguments and shadow: the sums of its weights, for the bucket above it.
+    /// Per set of choose arguments and shadow: the sums of its weights per position, for the bucket above it.
     sums: BTreeMap<i64, BTreeMap<i32, Vec<u32>>>,
 }
 
@@ -163,8 +163,12 @@ impl CrushMap {
                         .collect()
                 })
                 .collect();
-            let sum = |weights: &Vec<u32>| weights.iter().fold(0u32, |sum, weight| sum.wrapping_add(*weight));
-            known.insert(shadow, weight_sets.iter().map(sum).collect());
+            // Ceph remembers the sum of the last position only, and takes the others as zero in the buckets above. Maps are
+            // made with that, so it stays.
+            let last = weight_sets.len() - 1;
+            let mut sums = vec![0; weight_sets.len()];
+            sums[last] = weight_sets[last].iter().fold(0u32, |sum, weight| sum.wrapping_add(*weight));
+            known.insert(shadow, sums);
             set.set(shadow, ChooseArg { weight_sets, ids: Vec::new() });
         }
     }

@@ -1,7 +1,9 @@
 //! Weights: setting them, and carrying the change up to the roots.
 
+use std::collections::BTreeMap;
+
 use crate::error::Error;
-use crate::map::{Bucket, BucketContents, CrushMap};
+use crate::map::{Bucket, BucketContents, CrushMap, slot_of};
 
 impl CrushMap {
     /// Sets the weight of an item in every bucket that holds it, and of these buckets in theirs, up to the roots. Returns in
@@ -12,14 +14,11 @@ impl CrushMap {
         weight: u32,
         with_weight_sets: bool,
     ) -> Result<usize, Error> {
-        let holders: Vec<i32> =
-            self.buckets().filter(|bucket| bucket.items.contains(&item)).map(|bucket| bucket.id).collect();
-        for holder in &holders {
-            self.bucket_adjust_item(*holder, item, weight, with_weight_sets)?;
-            let total = self.bucket(*holder).map_or(0, Bucket::weight);
-            self.adjust_item_weight(*holder, total, with_weight_sets)?;
+        let count = self.carry_up(item, weight, with_weight_sets)?;
+        if count > 0 {
+            self.settle_choose_args();
         }
-        Ok(holders.len())
+        Ok(count)
     }
 
     /// Sets the weight of an item in one bucket, and carries the change up. Returns whether it is there.
@@ -32,56 +31,83 @@ impl CrushMap {
     ) -> Result<bool, Error> {
         let bucket =
             self.bucket(bucket_id).ok_or_else(|| Error::not_found(format!("there is no bucket {bucket_id}")))?;
-        let is_there = bucket.items.contains(&item);
-        if is_there {
-            self.bucket_adjust_item(bucket_id, item, weight, with_weight_sets)?;
+        if !bucket.items.contains(&item) {
+            return Ok(false);
         }
-        for id in self.choose_args.keys().copied().collect::<Vec<_>>() {
-            if let Some(sums) = self.weight_set_sums(id, bucket_id) {
-                self.adjust_weight_set(id, bucket_id, &sums);
-            }
-        }
+        self.bucket_adjust_item(bucket_id, item, weight, with_weight_sets)?;
         let total = self.bucket(bucket_id).map_or(0, Bucket::weight);
-        self.adjust_item_weight(bucket_id, total, false)?;
-        Ok(is_there)
+        self.carry_up(bucket_id, total, false)?;
+        self.settle_choose_args();
+        Ok(true)
     }
 
-    /// Per position the sum of the weights that a set of choose arguments has in this bucket.
-    pub(crate) fn weight_set_sums(&self, set: i64, bucket_id: i32) -> Option<Vec<u32>> {
-        let argument = self.choose_args.get(&set)?.get(bucket_id)?;
-        if argument.weight_sets.is_empty() {
-            return None;
+    fn carry_up(&mut self, item: i32, weight: u32, with_weight_sets: bool) -> Result<usize, Error> {
+        let holders: Vec<i32> =
+            self.buckets().filter(|bucket| bucket.items.contains(&item)).map(|bucket| bucket.id).collect();
+        for holder in &holders {
+            self.bucket_adjust_item(*holder, item, weight, with_weight_sets)?;
+            let total = self.bucket(*holder).map_or(0, Bucket::weight);
+            self.carry_up(*holder, total, false)?;
         }
-        let sum = |weights: &Vec<u32>| weights.iter().fold(0u32, |sum, weight| sum.wrapping_add(*weight));
-        Some(argument.weight_sets.iter().map(sum).collect())
+        Ok(holders.len())
     }
 
-    /// Sets the weights (one per position) of an item in a set of choose arguments, in every bucket that holds it and has
-    /// weights there, and carries the change up.
-    pub(crate) fn adjust_weight_set(&mut self, set: i64, item: i32, weights: &[u32]) -> usize {
-        let holders: Vec<(i32, usize)> = self
-            .buckets()
-            .filter_map(|bucket| Some((bucket.id, bucket.items.iter().position(|candidate| *candidate == item)?)))
-            .collect();
-        let mut changed = 0;
-        for (holder, at) in holders {
-            let Some(arguments) = self.choose_args.get_mut(&set) else { break };
-            if arguments.get(holder).is_none_or(|argument| argument.weight_sets.len() != weights.len()) {
-                continue;
-            }
-            arguments.change(holder, |argument| {
-                for (list, weight) in argument.weight_sets.iter_mut().zip(weights) {
-                    if let Some(old) = list.get_mut(at) {
-                        *old = *weight;
+    /// Makes every set of choose arguments whole: each bucket has weights in it (its real ones, if it had none), and the weight
+    /// of a bucket is the sum of what the set has in it.
+    // Ceph: "update weight-sets so they continue to sum". It does so on every change of a weight, for all buckets.
+    pub(crate) fn settle_choose_args(&mut self) {
+        if self.choose_args.is_empty() {
+            return;
+        }
+        let order = self.buckets_from_below();
+        for set in self.choose_args.values_mut() {
+            let positions = set.positions().max(1);
+            let mut sums: BTreeMap<i32, Vec<u32>> = BTreeMap::new();
+            for slot in &order {
+                let Some(bucket) = self.buckets[*slot].as_ref() else { continue };
+                let mut argument = set.get(bucket.id).cloned().unwrap_or_default();
+                if argument.weight_sets.is_empty() {
+                    let weights = (0..bucket.items.len()).map(|index| bucket.item_weight(index)).collect();
+                    argument.weight_sets = vec![weights; positions];
+                }
+                for (position, weights) in argument.weight_sets.iter_mut().enumerate() {
+                    for (weight, item) in weights.iter_mut().zip(&bucket.items) {
+                        if let Some(sum) = sums.get(item).and_then(|sums| sums.get(position)) {
+                            *weight = *sum;
+                        }
                     }
                 }
-            });
-            changed += 1;
-            if let Some(sums) = self.weight_set_sums(set, holder) {
-                self.adjust_weight_set(set, holder, &sums);
+                let sum = |weights: &Vec<u32>| weights.iter().fold(0u32, |sum, weight| sum.wrapping_add(*weight));
+                sums.insert(bucket.id, argument.weight_sets.iter().map(sum).collect());
+                set.set(bucket.id, argument);
             }
         }
-        changed
+    }
+
+    /// The slots of all buckets, those below others first.
+    fn buckets_from_below(&self) -> Vec<usize> {
+        let mut order = Vec::new();
+        let mut is_done = vec![false; self.buckets.len()];
+        for root in self.buckets() {
+            let mut path = vec![(root, 0)];
+            while let Some((bucket, next)) = path.pop() {
+                let slot = slot_of(bucket.id).expect("buckets have negative ids");
+                if is_done[slot] {
+                    continue;
+                }
+                match bucket.items.get(next) {
+                    None => {
+                        is_done[slot] = true;
+                        order.push(slot);
+                    }
+                    Some(item) => {
+                        path.push((bucket, next + 1));
+                        path.extend(self.bucket(*item).map(|child| (child, 0)));
+                    }
+                }
+            }
+        }
+        order
     }
 
     /// Sets the weight of a device or bucket wherever it is, and carries the change up.
@@ -170,21 +196,28 @@ impl CrushMap {
         Ok(bucket.weight)
     }
 
-    /// The same for a set of choose arguments; returns the sums per position.
-    fn reweight_set(&mut self, set: i64, bucket_id: i32) -> Vec<u32> {
+    /// The same for a set of choose arguments. Returns the sum of the bucket's weights in it, 0 if it has none.
+    // Ceph computes all positions from the first and stores the result in the first; so it is with maps that it has changed.
+    fn reweight_set(&mut self, set: i64, bucket_id: i32) -> u32 {
         let items = self.bucket(bucket_id).map(|bucket| bucket.items.clone()).unwrap_or_default();
-        for (index, item) in items.iter().enumerate().filter(|(_, item)| **item < 0) {
-            let sums = self.reweight_set(set, *item);
-            if let Some(arguments) = self.choose_args.get_mut(&set) {
-                arguments.change(bucket_id, |argument| {
-                    for (weights, sum) in argument.weight_sets.iter_mut().zip(&sums) {
-                        if let Some(old) = weights.get_mut(index) {
-                            *old = *sum;
-                        }
+        let below: Vec<(usize, u32)> = items
+            .iter()
+            .enumerate()
+            .filter(|(_, item)| **item < 0)
+            .map(|(index, item)| (index, self.reweight_set(set, *item)))
+            .collect();
+        let mut total = 0u32;
+        if let Some(arguments) = self.choose_args.get_mut(&set) {
+            arguments.change(bucket_id, |argument| {
+                let Some(weights) = argument.weight_sets.first_mut() else { return };
+                for (index, sum) in below {
+                    if let Some(old) = weights.get_mut(index) {
+                        *old = sum;
                     }
-                });
-            }
+                }
+                total = weights.iter().fold(0, |sum, weight| sum.wrapping_add(*weight));
+            });
         }
-        self.weight_set_sums(set, bucket_id).unwrap_or_default()
+        total
     }
 }

@@ -57,7 +57,7 @@ impl Run<'_> {
             is_modified = true;
         }
         for (bucket, class) in &arguments.subtree_class {
-            self.set_subtree_class(map, bucket, class)?;
+            Self::set_subtree_class(map, bucket, class);
             is_modified = true;
         }
         if arguments.reclassify {

@@ -26,10 +26,9 @@ struct Plan {
 
 impl Run<'_> {
     /// Gives all devices below a bucket a class. The shadow trees stay as they are until something else rebuilds them.
-    pub(super) fn set_subtree_class(&mut self, map: &mut CrushMap, bucket: &str, class: &str) -> Result<(), Stop> {
-        let Some(root) = map.item_by_name(bucket) else {
-            return self.fail_as_system(2, "No such file or directory");
-        };
+    /// A bucket that does not exist has none.
+    pub(super) fn set_subtree_class(map: &mut CrushMap, bucket: &str, class: &str) {
+        let Some(root) = map.item_by_name(bucket) else { return };
         let class = map.class_id_or_new(class);
         let mut pending = vec![root];
         while let Some(item) = pending.pop() {
@@ -39,7 +38,6 @@ impl Run<'_> {
                 pending.extend(map.bucket(item).map(|bucket| bucket.items.clone()).unwrap_or_default());
             }
         }
-        Ok(())
     }
 
     pub(super) fn reclassify(&mut self, map: &mut CrushMap, arguments: &Arguments) -> Result<(), Stop> {

@@ -83,7 +83,7 @@ impl Run<'_> {
         is_modified |= set_tunables(&mut map, &arguments);
         is_modified |= self.modify(&mut map, &arguments)?;
         if is_modified {
-            map.count_devices_at_least(map.max_devices);
+            map.count_devices();
         }
         self.display(&map, &arguments)?;
         self.check_and_test(&map, &arguments)?;

@@ -1,6 +1,5 @@
-//! The golden data made with Ceph 16.2.15: hashes, binary and text maps, and over a million mappings, all bit for bit.
-//!
-//! `tests/vectors/README.md` describes the files.
+//! The golden data made with Ceph 16.2.15: hashes, binary and text maps, over a million mappings and command lines, all bit
+//! for bit. `tests/vectors/README.md` describes the files.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -146,7 +145,7 @@ fn every_mapping_is_that_of_ceph() {
 
 /// Files in memory.
 #[derive(Default)]
-struct MemoryFiles(std::collections::BTreeMap<String, Vec<u8>>);
+pub struct MemoryFiles(pub std::collections::BTreeMap<String, Vec<u8>>);
 
 impl crush::tool::Files for MemoryFiles {
     fn read(&mut self, path: &str) -> Result<Vec<u8>, String> {

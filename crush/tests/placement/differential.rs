@@ -1,0 +1,193 @@
+//! The same random maps and commands through this crate and through Ceph's own `crushtool`, where that is installed (Debian:
+//! `ceph-base`). `IKA_SEEDS=0..10000` makes it long.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use crush::tool::{Files as _, crush_tool};
+use tests_kit::for_each_seed_in_parallel;
+use types::{Seed, SeededRandom};
+
+use crate::golden::MemoryFiles;
+use crate::random_map::RandomMap;
+
+/// A folder of its own for one seed, gone at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(seed: Seed) -> Self {
+        let path = std::env::temp_dir().join(format!("ika-crush-{}-{seed}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("make a folder for temporary files");
+        Self(path)
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What cannot be removed lies in the folder for temporary files; there is nothing to be done about it.
+        drop(std::fs::remove_dir_all(&self.0));
+    }
+}
+
+fn is_installed() -> bool {
+    Command::new("crushtool").arg("-h").output().is_ok()
+}
+
+/// Runs both tools with the same words; in the words `@NAME` stands for a file.
+struct Pair {
+    folder: Folder,
+    memory: MemoryFiles,
+}
+
+struct Both {
+    ours: crush::tool::Output,
+    theirs_code: Option<i32>,
+    theirs_said: String,
+    theirs_complained: String,
+}
+
+impl Pair {
+    fn run(&mut self, words: &[String]) -> Both {
+        let ours: Vec<String> = words.iter().map(|word| word.trim_start_matches('@').to_owned()).collect();
+        let theirs = words.iter().map(|word| match word.strip_prefix('@') {
+            Some(file) => self.folder.file(file).into_os_string(),
+            None => word.into(),
+        });
+        let output = Command::new("crushtool").args(theirs).output().expect("start crushtool");
+        Both {
+            ours: crush_tool(&ours, &mut self.memory),
+            theirs_code: output.status.code(),
+            theirs_said: String::from_utf8_lossy(&output.stdout).into_owned(),
+            theirs_complained: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// Both tools' version of a file.
+    fn contents(&self, name: &str) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
+        (self.memory.0.get(name).cloned(), std::fs::read(self.folder.file(name)).ok())
+    }
+}
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+/// What differs between two texts, line by line.
+fn difference(ours: &str, theirs: &str) -> String {
+    let lines = ours
+        .lines()
+        .map(Some)
+        .chain(std::iter::repeat(None))
+        .zip(theirs.lines().map(Some).chain(std::iter::repeat(None)));
+    for (number, (have, want)) in lines.enumerate().take(ours.lines().count().max(theirs.lines().count()) + 1) {
+        if have != want {
+            return format!("line {}: {have:?}, not {want:?}", number + 1);
+        }
+    }
+    "only line ends".to_owned()
+}
+
+fn check_said(both: &Both, context: &str) {
+    assert!(
+        both.ours.stdout == both.theirs_said && Some(i32::from(both.ours.code)) == both.theirs_code,
+        "{context}: code {} not {:?}; {}\n{}\n{}",
+        both.ours.code,
+        both.theirs_code,
+        difference(&both.ours.stdout, &both.theirs_said),
+        both.ours.stderr,
+        both.theirs_complained,
+    );
+}
+
+#[test]
+fn random_maps_and_commands_give_what_crushtool_gives() {
+    if !is_installed() {
+        println!("crushtool is not installed: nothing to compare with");
+        return;
+    }
+    for_each_seed_in_parallel(0..200, run_seed);
+}
+
+fn run_seed(seed: Seed) {
+    let mut random = SeededRandom::new(seed);
+    let map = RandomMap::new(&mut random);
+    let mut pair = Pair { folder: Folder::new(seed), memory: MemoryFiles::default() };
+    let has_tree = map.text.contains("alg tree");
+    std::fs::write(pair.folder.file("text"), &map.text).expect("write the text map");
+    pair.memory.write("text", map.text.as_bytes()).expect("memory takes everything");
+
+    let both = pair.run(&words(&["-c", "@text", "-o", "@map0"]));
+    if both.theirs_code.is_none() {
+        // Ceph's tool crashes on some trees and choose arguments; there is nothing to compare with then.
+        return;
+    }
+    let context = format!("seed {seed}, compile\n{}", map.text);
+    check_said(&both, &context);
+    let (ours, theirs) = pair.contents("map0");
+    assert!(
+        has_tree || ours == theirs,
+        "{context}\nother bytes: {}",
+        byte_difference(ours.as_deref(), theirs.as_deref())
+    );
+
+    for command in [words(&["-d", "@map0"]), words(&["-i", "@map0", "--tree"])] {
+        check_said(&pair.run(&command), &format!("seed {seed}, {command:?}\n{}", map.text));
+    }
+    let mut history: Vec<Vec<String>> = Vec::new();
+    let mut current = "@map0".to_owned();
+    // Ceph's tool leaves random memory in the unused nodes of trees that grow, so only maps without trees are changed.
+    let changes = if has_tree { 0 } else { 4 };
+    for number in 1..=changes {
+        let next = format!("@map{number}");
+        let change = map.change(&mut random);
+        history.push(change.clone());
+        let mut command = words(&["-i", &current]);
+        command.extend(change);
+        command.extend(words(&["-o", &next]));
+        let both = pair.run(&command);
+        if both.theirs_code.is_none() {
+            return;
+        }
+        let context = format!("seed {seed}, {history:?}\n{}", map.text);
+        check_said(&both, &context);
+        let (ours, theirs) = pair.contents(&next[1..]);
+        if ours != theirs {
+            panic!("{context}\nother bytes: {}", byte_difference(ours.as_deref(), theirs.as_deref()));
+        }
+        if ours.is_some() {
+            current = next;
+        }
+        let mut command = words(&["-i", &current]);
+        command.extend(map.test(&mut random));
+        check_said(&pair.run(&command), &format!("seed {seed}, {history:?}, {command:?}\n{}", map.text));
+    }
+}
+
+/// A binary map in full detail.
+fn shown(bytes: Option<&[u8]>) -> String {
+    match bytes.map(crush::CrushMap::decode) {
+        None => "no file".to_owned(),
+        Some(Err(error)) => error.to_string(),
+        Some(Ok(map)) => format!("{map:#?}"),
+    }
+}
+
+/// What differs between two binary maps, as well as it can be said.
+fn byte_difference(ours: Option<&[u8]>, theirs: Option<&[u8]>) -> String {
+    let (ours_shown, theirs_shown) = (shown(ours), shown(theirs));
+    let (ours, theirs) = (ours.unwrap_or_default(), theirs.unwrap_or_default());
+    if ours_shown != theirs_shown {
+        if let Ok(folder) = std::env::var("IKA_KEEP") {
+            std::fs::write(format!("{folder}/ours"), &ours_shown).unwrap();
+            std::fs::write(format!("{folder}/theirs"), &theirs_shown).unwrap();
+        }
+        return difference(&ours_shown, &theirs_shown);
+    }
+    let at = ours.iter().zip(theirs).position(|(have, want)| have != want).unwrap_or(ours.len().min(theirs.len()));
+    let window = |bytes: &[u8]| bytes[at.saturating_sub(24)..bytes.len().min(at + 24)].to_vec();
+    format!("byte {at} of {} and {}: {:?}, not {:?}", ours.len(), theirs.len(), window(ours), window(theirs))
+}

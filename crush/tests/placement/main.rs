@@ -1,0 +1,6 @@
+//! Placement as a whole: against golden data, against Ceph's own tool where it is installed, against its properties, and
+//! against bytes that are no maps.
+
+mod differential;
+mod golden;
+mod random_map;
