@@ -254,6 +254,12 @@ impl ClusterMap {
         self.creating_pgs.retain(|pg| !gone(pg));
     }
 
+    /// Drops every exception for placement groups that do not exist.
+    pub(crate) fn forget_pgs_beyond(&mut self) {
+        let pools = self.pools.clone();
+        self.forget_pgs(|pg| pools.get(&pg.pool).is_none_or(|pool| pg.seed >= pool.pg_num));
+    }
+
     /// Drops every exception that names an OSD that is gone. In temporary sets of erasure-coded pools it becomes a hole.
     fn forget_osd(&mut self, gone: OsdId) {
         self.pg_upmap.retain(|_, osds| !osds.contains(&gone));
@@ -277,7 +283,7 @@ impl ClusterMap {
 
 impl OsdState {
     /// An OSD that exists since now: down, out, with full affinity.
-    fn new(uuid: types::OsdUuid) -> Self {
+    pub(crate) fn new(uuid: types::OsdUuid) -> Self {
         Self {
             uuid,
             up: false,

@@ -10,6 +10,7 @@
 //! 3. Placement is a pure function of (map, object): everybody who holds the epoch computes the same OSDs.
 
 mod apply;
+mod balance;
 mod check;
 mod cluster;
 mod conversion;
@@ -23,8 +24,10 @@ mod pool;
 mod published;
 mod safety;
 mod stale;
+pub mod tool;
 pub mod views;
 
+pub use balance::{UpmapGoal, balance};
 pub use check::{Breach, ERASURE_SHARDS_MAX, HOST_NAME_BYTES_MAX, POOLS_MAX, UPMAP_ITEMS_PER_PG_MAX, breaches, check};
 pub use cluster::{
     BlocklistEntry, ClusterFlags, ClusterMap, FullRatios, HOLE, ManagerEntry, Managers, MonitorEntry, OsdState, Weight,

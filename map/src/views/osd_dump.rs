@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::SocketAddr};
 use serde::Serialize;
 use types::{OsdId, PgId};
 
-use super::{PoolView, pools, timestamp};
+use super::{PoolView, fraction, pools, timestamp};
 use crate::{BlocklistEntry, ClusterMap, OsdState, Weight};
 
 /// The whole dump.
@@ -24,10 +24,13 @@ pub struct OsdDump {
     /// The same as a list.
     pub flags_set: Vec<&'static str>,
     /// Share at which a device takes no more writes.
+    #[serde(serialize_with = "fraction::serialize")]
     pub full_ratio: f64,
     /// Share at which a device takes no backfill.
+    #[serde(serialize_with = "fraction::serialize")]
     pub backfillfull_ratio: f64,
     /// Share at which health warns.
+    #[serde(serialize_with = "fraction::serialize")]
     pub nearfull_ratio: f64,
     /// Highest pool number ever given.
     pub pool_max: u64,
@@ -72,8 +75,10 @@ pub struct OsdView {
     #[serde(rename = "in")]
     pub is_in: u32,
     /// In/out weight.
+    #[serde(serialize_with = "fraction::serialize")]
     pub weight: f64,
     /// Primary affinity.
+    #[serde(serialize_with = "fraction::serialize")]
     pub primary_affinity: f64,
     /// First epoch of the last clean interval.
     pub last_clean_begin: u32,
@@ -99,8 +104,6 @@ pub struct OsdView {
     pub state: Vec<&'static str>,
     /// The host that it runs on.
     pub host: String,
-    /// Epoch in which its last incarnation was proven dead; zero when it was not.
-    pub dead_epoch: u32,
 }
 
 /// Addresses for one purpose.
@@ -128,7 +131,10 @@ pub struct OsdExtra {
     /// Its number.
     pub osd: u32,
     /// The weight to give back when it comes in again; zero when there is none.
+    #[serde(serialize_with = "fraction::serialize")]
     pub old_weight: f64,
+    /// Epoch in which its last incarnation was proven dead; zero when it was not.
+    pub dead_epoch: u32,
 }
 
 /// A placement group with its exceptional set; a hole is 2147483647.
@@ -198,6 +204,7 @@ pub fn osd_dump(map: &ClusterMap) -> OsdDump {
     let extra = |(osd, state): (&OsdId, &OsdState)| OsdExtra {
         osd: osd.0,
         old_weight: state.weight_before_out.unwrap_or(Weight::ZERO).as_fraction(),
+        dead_epoch: state.dead_epoch.0,
     };
     OsdDump {
         epoch: map.epoch.0,
@@ -260,6 +267,5 @@ fn osd_view(osd: OsdId, state: &OsdState) -> OsdView {
         cluster_addr: text,
         state: words.chain(state.flags.names()).collect(),
         host: state.host.clone(),
-        dead_epoch: state.dead_epoch.0,
     }
 }

@@ -6,6 +6,7 @@ use crush::TreeRow;
 use serde::Serialize;
 use types::OsdId;
 
+use super::fraction;
 use crate::{ClusterMap, Weight};
 
 /// The whole tree.
@@ -33,7 +34,7 @@ pub struct TreeNode {
     /// The type's number; zero for OSDs.
     pub type_id: i32,
     /// The OSD's weight in its bucket.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "fraction::serialize_some")]
     pub crush_weight: Option<f64>,
     /// How many buckets are above the OSD.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,10 +49,10 @@ pub struct TreeNode {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<&'static str>,
     /// In/out weight.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "fraction::serialize_some")]
     pub reweight: Option<f64>,
     /// Primary affinity.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "fraction::serialize_some")]
     pub primary_affinity: Option<f64>,
     /// What is in the bucket; in Ceph's order, which is the reverse of the nodes'.
     #[serde(skip_serializing_if = "Option::is_none")]
