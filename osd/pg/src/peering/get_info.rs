@@ -107,7 +107,11 @@ impl Pg {
             return;
         }
         if !self.is_creating() {
-            let past_is_known = started > Epoch::ZERO && self.past.known_since(self.interval.since) <= started;
+            // A primary may die between the last member's activation and the news of it: then nobody has heard that
+            // the PG ever was active, and only a past that reaches back to its making tells everything.
+            let made = self.map.pools.get(&self.pg.pool).map_or(Epoch::ZERO, |pool| pool.created);
+            let known_from = if started > Epoch::ZERO { started } else { made };
+            let past_is_known = self.past.known_since(self.interval.since) <= known_from;
             if !prior.blocked_by.is_empty() || !past_is_known {
                 self.peering.blocked_by = prior.blocked_by;
                 self.peering.stage = Stage::Down;
