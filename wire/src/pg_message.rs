@@ -65,6 +65,10 @@ pub struct Replicate {
     pub committed_to: LogVersion,
     /// The client has the answers of its requests below this (request's client is in the entry).
     pub lowest_open: u64,
+    /// Objects in the PG after this write, so that whoever leads next knows without counting.
+    pub objects: u64,
+    /// Bytes of user data in them.
+    pub bytes: u64,
 }
 
 /// Which copy a push brings.

@@ -41,15 +41,6 @@ impl Pg {
                 assert!(missing.need >= newest.version, "missing.newest: {object} is needed at {}", missing.need);
             }
         }
-        assert!(
-            self.log.len() <= self.config.log_entries_max + self.writes.in_flight.len() + 1 || self.is_log_held(),
-            "log.bounded"
-        );
-    }
-
-    /// A log may be longer than its bound while a member has not committed what would be trimmed, or after it was taken over.
-    fn is_log_held(&self) -> bool {
-        self.writes.committed_to <= self.log.tail() || !self.peering.stage.is_serving()
     }
 
     /// Invariant 2 of `pg.rs`.

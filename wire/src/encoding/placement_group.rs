@@ -62,7 +62,8 @@ record!(PgMessage { 1 pg, 2 epoch, 3 interval, 4 body });
 record!(PgLogSlice { 1 tail, 2 entries, 3 requests });
 record!(ActivatePg { 1 info, 2 log, 3 past_intervals, 4 backfill });
 record!(Replicate {
-    1 version, 2 previous, 3 entries, 4 transaction, 5 trim_to, 6 committed_to, 7 lowest_open,
+    1 version, 2 previous, 3 entries, 4 transaction, 5 trim_to, 6 committed_to, 7 lowest_open, 8 objects,
+    9 bytes,
 });
 enumeration!(PushSource { 1 Recovery, 2 Backfill });
 record!(PushChunk {

@@ -207,6 +207,8 @@ fn both_sides_of_every_bound_between_members() {
             trim_to: LogVersion::ZERO,
             committed_to: LogVersion::ZERO,
             lowest_open: 0,
+            objects: 0,
+            bytes: 0,
         })))
     };
     let object = samples::object_id;

@@ -366,6 +366,8 @@ fn pg_bodies() -> Vec<(&'static str, PgBody)> {
                 trim_to: version(1),
                 committed_to: version(8),
                 lowest_open: 90,
+                objects: 3,
+                bytes: 70_000,
             })),
         ),
         ("replicated", PgBody::Replicated { version: version(10) }),

@@ -86,6 +86,8 @@ impl Pg {
             trim_to,
             committed_to: self.writes.committed_to,
             lowest_open: open.op.lowest_open,
+            objects: self.info.objects,
+            bytes: self.info.bytes,
         };
         self.take_entries(&replicate);
         let log_only: Vec<OsdId> = self.backfill_targets().filter(|osd| !self.has_passed(*osd, &object)).collect();
@@ -128,6 +130,8 @@ impl Pg {
         }
         let outcomes = self.log.trim(write.trim_to, &mut self.changes);
         self.remember(&outcomes);
+        self.info.objects = write.objects;
+        self.info.bytes = write.bytes;
         self.info.last_update = self.log.head();
         self.info.log_tail = self.log.tail();
         self.info_changed = true;

@@ -1,0 +1,96 @@
+//! One OSD around its member of the placement group: store, maps in order, messages that wait for their map.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use osd_pg::{AfterCommit, Checks, Event, Pg, PgConfig, Planted, StoredPg, Ticket};
+use store::{FaultyStore, ObjectStore};
+use types::{BootNonce, Epoch, ObjectId, OsdId, StoreRead, StoreReadResult, Time};
+
+
+use crate::monitor::PG;
+
+pub struct Member {
+    pub osd: OsdId,
+    pub store: FaultyStore,
+    pub runs: bool,
+    pub nonce: BootNonce,
+    /// The newest map that this OSD has stored.
+    pub epoch: Epoch,
+    pub pg: Option<Pg>,
+    pub waiting: VecDeque<(Epoch, Event)>,
+    pub commits: VecDeque<(u64, Ticket, Vec<AfterCommit>)>,
+    pub reservation: u64,
+    /// When grants that a life before this one may have given have ended.
+    pub restart_lease_end: Time,
+    /// Counts lives: what was scheduled for an earlier one is void.
+    pub life: u64,
+    pub planted: Planted,
+}
+
+impl Member {
+    pub fn new(osd: OsdId, epoch: Epoch, planted: Planted) -> Self {
+        Self {
+            osd,
+            store: FaultyStore::new(),
+            runs: true,
+            nonce: BootNonce(1),
+            epoch,
+            pg: None,
+            waiting: VecDeque::new(),
+            commits: VecDeque::new(),
+            reservation: 0,
+            restart_lease_end: Time::ZERO,
+            life: 1,
+            planted,
+        }
+    }
+
+    pub fn config(&self) -> PgConfig {
+        PgConfig {
+            nonce: Some(self.nonce),
+            checks: Checks::EveryEvent,
+            log_entries_max: 24,
+            log_entries_min: 12,
+            requests_remembered_max: 400,
+            recovery_objects_in_flight: 3,
+            recovery_chunk_bytes: 64,
+            scan_page_objects: 4,
+            planted: self.planted,
+            ..PgConfig::new(self.osd)
+        }
+    }
+
+    /// What the store holds of the PG after a restart.
+    pub fn stored(&self) -> StoredPg {
+        let mut entries = Vec::new();
+        let mut after = Vec::new();
+        loop {
+            let read =
+                StoreRead::Omap { object: ObjectId::pg_meta(PG), after, prefix: Vec::new(), keys_max: 50 };
+            let Ok(StoreReadResult::Omap(page)) = self.store.read(&read) else { panic!("read the omap of the PG") };
+            after = page.entries.last().map(|(key, _)| key.clone()).unwrap_or_default();
+            entries.extend(page.entries);
+            if !page.more {
+                return StoredPg::decode(entries).expect("what a PG stored it can read");
+            }
+        }
+    }
+
+    /// Every object of the PG but its metadata, as bytes to compare.
+    pub fn content(&self) -> BTreeMap<ObjectId, String> {
+        let list = StoreRead::List { begin: types::Cursor::Start, end: types::Cursor::End, objects_max: 100_000 };
+        let Ok(StoreReadResult::List { objects, .. }) = self.store.read(&list) else { panic!("list objects") };
+        let mut content = BTreeMap::new();
+        for object in objects.into_iter().filter(|object| !object.is_pg_meta()) {
+            let extent = types::Extent { offset: 0, length: 1 << 20 };
+            let reads = [
+                StoreRead::Meta { object: object.clone() },
+                StoreRead::Data { object: object.clone(), extent },
+                StoreRead::Omap { object: object.clone(), after: Vec::new(), prefix: Vec::new(), keys_max: 100_000 },
+            ];
+            let answers: Vec<_> = reads.iter().map(|read| self.store.read(read)).collect();
+            content.insert(object, format!("{answers:?}"));
+        }
+        content
+    }
+}
