@@ -114,12 +114,12 @@ impl Clients {
     }
 
     /// A client begins its next operation.
-    pub fn begin(&mut self, stage: &mut Stage, number: u32) {
-        let Some(pool) = self.pool else { return };
+    pub fn begin(&mut self, stage: &mut Stage, number: u32) -> Result<(), String> {
+        let Some(pool) = self.pool else { return Ok(()) };
         let operations = self.profile.operations;
         let client = &mut self.clients[number as usize];
         if client.begun == operations {
-            return;
+            return Ok(());
         }
         client.begun += 1;
         self.handle_next += 1;
@@ -155,7 +155,7 @@ impl Clients {
             modified_ms: stage.wall_ms(),
             deadline: None,
         };
-        self.tell(stage, number, Event::Submit(Box::new(submission))).expect("a submission completes nothing wrongly");
+        self.tell(stage, number, Event::Submit(Box::new(submission)))
     }
 
     pub fn subscribe(&mut self, stage: &mut Stage, number: u32) {
@@ -166,9 +166,9 @@ impl Clients {
         stage.send(Node::Client(number), Node::Mon(mon), Letter::Subscribe { have });
     }
 
-    pub fn wake(&mut self, stage: &mut Stage, number: u32, _life: u64) {
+    pub fn wake(&mut self, stage: &mut Stage, number: u32) -> Result<(), String> {
         self.clients[number as usize].wake = None;
-        self.tell(stage, number, Event::Tick).expect("time alone completes no operation of this workload");
+        self.tell(stage, number, Event::Tick)
     }
 
     pub fn receive(&mut self, stage: &mut Stage, number: u32, from: Node, letter: Letter) -> Result<(), String> {
@@ -187,17 +187,16 @@ impl Clients {
         }
     }
 
-    pub fn reset(&mut self, stage: &mut Stage, number: u32, from: Node) {
+    pub fn reset(&mut self, stage: &mut Stage, number: u32, from: Node) -> Result<(), String> {
         match from {
-            Node::Osd(osd) => {
-                self.tell(stage, number, Event::SessionReset(osd)).expect("a reset completes nothing");
-            }
+            Node::Osd(osd) => return self.tell(stage, number, Event::SessionReset(osd)),
             Node::Mon(mon) if self.clients[number as usize].subscribed_to == Some(mon) => {
                 let delay = stage.delay(200_000, 400_000);
                 stage.queue.schedule_after(delay, Happening::Subscribe { node: Node::Client(number), life: 0 });
             }
             Node::Mon(_) | Node::Client(_) | Node::Operator => {}
         }
+        Ok(())
     }
 
     fn take_maps(&mut self, stage: &mut Stage, number: u32, share: &MapShare) -> Result<(), String> {

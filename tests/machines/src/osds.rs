@@ -403,7 +403,7 @@ pub(crate) fn summary(message: &Message) -> String {
         }
         Message::Pg(message) => {
             let body = format!("{:?}", message.body);
-            let shown = body.char_indices().nth(160).map_or(body.len(), |(at, _)| at);
+            let shown = body.char_indices().nth(700).map_or(body.len(), |(at, _)| at);
             format!("pg {} e{} i{} {}", message.pg, message.epoch, message.interval, &body[..shown])
         }
         Message::Ping(_) => "ping".to_owned(),

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Lines of the event log kept as text for a failure's story.
-const LOG_LINES_KEPT: usize = 400;
+const LOG_LINES_KEPT: usize = 4_000;
 /// The wall clock at the simulation's beginning, in milliseconds since 1970.
 const WALL_CLOCK_START_MS: u64 = 1_700_000_000_000;
 /// How often the world looks whether it has converged, once faults have stopped.
@@ -244,7 +244,7 @@ impl World {
                 }
             }
             Happening::Wake { node: Node::Osd(osd), life } => self.osds.wake(&mut self.stage, osd, life),
-            Happening::Wake { node: Node::Client(client), life } => self.clients.wake(&mut self.stage, client, life),
+            Happening::Wake { node: Node::Client(client), .. } => self.clients.wake(&mut self.stage, client)?,
             Happening::Wake { node: Node::Mon(_) | Node::Operator, life } => {
                 self.monitors.wake(&mut self.stage, life);
             }
@@ -256,7 +256,7 @@ impl World {
             Happening::Subscribe { node: Node::Client(client), .. } => self.clients.subscribe(&mut self.stage, client),
             Happening::Subscribe { node, life } => self.osds.subscribe(&mut self.stage, node, life),
             Happening::Consensus(step) => self.monitors.step(&mut self.stage, step)?,
-            Happening::ClientBegins { client } => self.clients.begin(&mut self.stage, client),
+            Happening::ClientBegins { client } => self.clients.begin(&mut self.stage, client)?,
             Happening::Fault => self.make_fault(),
             Happening::Restart(node) => self.restart(node),
             Happening::Heal(from, to) => self.stage.network.heal(&from, &to),
@@ -277,7 +277,7 @@ impl World {
             (Node::Client(client), Content::Message(letter)) => {
                 self.clients.receive(&mut self.stage, client, from, letter)?;
             }
-            (Node::Client(client), Content::SessionReset) => self.clients.reset(&mut self.stage, client, from),
+            (Node::Client(client), Content::SessionReset) => self.clients.reset(&mut self.stage, client, from)?,
             (Node::Operator, Content::Message(letter)) => self.hear_as_operator(letter)?,
             (Node::Operator, Content::SessionReset) => {}
         }
