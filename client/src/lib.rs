@@ -39,7 +39,7 @@ pub use map::PublishedMap;
 pub use object::{Object, ObjectStat};
 pub use operation::OpBuilder;
 pub use pool::Pool;
-pub use striper::{PieceExtent, StripeLayout, StripedStat, StripedWriter, Striper};
+pub use striper::{ObjectForm, PieceExtent, PieceStore, StripeLayout, StripedStat, StripedWriter, Striper};
 pub use types::{Error, ErrorKind, ObjectName, OmapPage, Result, XattrMap};
 pub use verify::{Difference, PgVerdict};
 pub use wire::{CommandAnswer, Comparison, OpFailure, OpSuccess, SubOp, SubOpResult};

@@ -15,7 +15,8 @@ use crate::{Pool, object::unexpected, submit::error_of};
 const GROUPS_AT_ONCE: usize = 8;
 
 /// Names in one page.
-const PAGE_NAMES: u32 = limits::PAGE_KEYS_MAX as u32;
+const PAGE_NAMES: u32 = 1000;
+const _: () = assert!(PAGE_NAMES as usize == limits::PAGE_KEYS_MAX, "a page is as large as it may be");
 
 impl Pool {
     /// The names of the pool's objects in this namespace, in no particular order.

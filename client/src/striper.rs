@@ -39,7 +39,7 @@ mod writing;
 use std::{future::Future, sync::Arc};
 
 use futures::{StreamExt, TryStreamExt, stream};
-use types::{Error, ErrorKind, Result};
+use types::{Error, ErrorKind, Result, XattrMap};
 use wire::{OpFailure, OpSuccess};
 
 pub use layout::{PieceExtent, StripeLayout};
@@ -206,6 +206,36 @@ fn piece_name(name: &[u8], generation: &str, piece: u64) -> Vec<u8> {
     let mut object = name.to_vec();
     object.extend_from_slice(format!(".{generation}.{piece:016x}").as_bytes());
     object
+}
+
+/// What the object of a name is, by its xattrs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ObjectForm {
+    /// An object with bytes of its own.
+    Plain,
+    /// The head of a striped object.
+    Striped,
+    /// The head of an upload that has not ended, or of a removal that was cut off: to readers, nothing.
+    Unfinished,
+}
+
+impl ObjectForm {
+    /// The form of an object with these xattrs.
+    pub fn of(xattrs: &XattrMap) -> Self {
+        if xattrs.contains_key(head::LAYOUT.as_bytes()) {
+            return Self::Striped;
+        }
+        let is_marked = xattrs
+            .range(head::PREFIX.as_bytes().to_vec()..)
+            .next()
+            .is_some_and(|(name, _)| name.starts_with(head::PREFIX.as_bytes()));
+        if is_marked { Self::Unfinished } else { Self::Plain }
+    }
+
+    /// Goes on only if the object is not striped; for writers of plain objects.
+    pub fn guard_plain(operation: OpBuilder) -> OpBuilder {
+        operation.create().compare_xattr_equal(head::LAYOUT, bytes::Bytes::new())
+    }
 }
 
 /// Whether a guard did not hold, or the object that it was about is gone.

@@ -7,6 +7,7 @@ use wire::{Comparison, OpSuccess, SubOpResult};
 use super::StripeLayout;
 use crate::OpBuilder;
 
+pub(super) const PREFIX: &str = "striper.";
 pub(super) const LAYOUT: &str = "striper.layout";
 pub(super) const SIZE: &str = "striper.size";
 pub(super) const REACH: &str = "striper.reach";
