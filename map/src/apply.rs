@@ -13,7 +13,10 @@ use std::{collections::btree_map::Entry, sync::Arc};
 use crush::CrushMap;
 use types::{Epoch, Error, OsdId, PgId, PoolId, Result, stable_modulo};
 
-use crate::{Change, ClusterFlags, ClusterMap, Death, HOLE, Increment, OsdState, Pool, Weight, conversion::from_crush};
+use crate::{
+    CHANGES_MAX, Change, ClusterFlags, ClusterMap, Death, HOLE, Increment, OsdState, Pool, Weight,
+    conversion::from_crush,
+};
 
 impl Increment {
     /// The step from `base` that makes these changes, with the checksum of what comes out.
@@ -23,6 +26,12 @@ impl Increment {
     /// # Errors
     /// What [`ClusterMap::apply`] would say of the changes.
     pub fn new(base: &ClusterMap, modified_ms: u64, mut changes: Vec<Change>) -> Result<Self> {
+        if changes.len() > CHANGES_MAX {
+            return Err(Error::invalid(format!(
+                "{} changes are more than {CHANGES_MAX} in one increment",
+                changes.len()
+            )));
+        }
         for change in &mut changes {
             change.normalize()?;
         }

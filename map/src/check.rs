@@ -12,6 +12,7 @@ use types::{Epoch, Error, OsdId, PgId, Result, limits};
 
 use crate::{
     ClusterMap, HOLE, OsdState, Pool, PoolKind, Weight,
+    encoding::{POOL_BYTES_MAX, pool_bytes},
     placement::{OBJECT_HASH_LINUX, OBJECT_HASH_RJENKINS},
 };
 
@@ -199,6 +200,9 @@ fn check_pool(map: &ClusterMap, pool: &Pool, list: &mut Breaches) {
     });
     list.expect(pool.created <= map.epoch && pool.changed <= map.epoch, "pool-epochs-not-in-future", || {
         format!("{} names an epoch after this one", name())
+    });
+    list.expect(pool_bytes(pool) <= POOL_BYTES_MAX, "pool-record-in-range", || {
+        format!("{} has {} bytes; the limit is {POOL_BYTES_MAX}", name(), pool_bytes(pool))
     });
     let sorted = pool.removed_snapshots.is_sorted_by(|first, second| first < second);
     let given = pool.snapshots.last_key_value().is_none_or(|(last, _)| *last <= pool.snapshot_sequence);

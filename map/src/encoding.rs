@@ -24,7 +24,8 @@
 //!    present message: unknown records of a map survive a rewrite by a reader that does not know them. A field that they
 //!    must not ignore raises the oldest reader's version.
 //! 3. Unknown changes in an increment refuse: whoever skips a change diverges.
-//! 4. No bytes make decoding panic, or allocate more than about twenty times their own size.
+//! 4. No bytes make decoding panic, or allocate more than the named bounds justify: on what arrives at once
+//!    ([`types::limits::CONTROL_MESSAGE_BYTES_MAX`]), on entries of a table, on a pool's record, on an increment's changes.
 
 mod envelope;
 mod increment;
@@ -32,8 +33,10 @@ mod map;
 mod messages;
 mod values;
 
-pub use increment::{decode_increment, encode_increment};
+pub(crate) use envelope::checksum_of;
+pub use increment::{CHANGES_MAX, decode_increment, encode_increment};
 pub use map::{LaterFields, decode_map, encode_map};
+pub(crate) use values::{POOL_BYTES_MAX, pool_bytes};
 
 #[cfg(test)]
 mod tests;

@@ -32,7 +32,7 @@ pub use check::{Breach, ERASURE_SHARDS_MAX, HOST_NAME_BYTES_MAX, POOLS_MAX, UPMA
 pub use cluster::{
     BlocklistEntry, ClusterFlags, ClusterMap, FullRatios, HOLE, ManagerEntry, Managers, MonitorEntry, OsdState, Weight,
 };
-pub use encoding::{LaterFields, decode_increment, decode_map, encode_increment, encode_map};
+pub use encoding::{CHANGES_MAX, LaterFields, decode_increment, decode_map, encode_increment, encode_map};
 pub use increment::{Change, Death, Increment};
 pub use mapping::{Mapping, MappingPart, MappingWork};
 pub use movement::{Movement, OsdMovement, Volume, copies_by_osd, movement};

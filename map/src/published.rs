@@ -10,9 +10,15 @@
 use std::{ops::Deref, sync::Arc};
 
 use crush::{CompiledMap, CrushMap, ITEM_NONE, Workspace};
-use types::{Epoch, Error, ObjectName, OsdId, PgId, PoolId, Result};
+use types::{Epoch, Error, ObjectName, OsdId, PgId, PoolId, Result, limits::CONTROL_MESSAGE_BYTES_MAX};
 
-use crate::{ClusterMap, Increment, Placement, Pool, apply::compare_checksums, check::check, conversion::from_crush};
+use crate::{
+    ClusterMap, Increment, Placement, Pool,
+    apply::compare_checksums,
+    check::check,
+    conversion::from_crush,
+    encoding::{checksum_of, encode_map},
+};
 
 /// Ceph's number of the set of choose arguments that holds for pools without one of their own.
 const DEFAULT_CHOOSE_ARGS: i64 = -1;
@@ -34,7 +40,7 @@ impl PublishedMap {
     /// What [`check`](crate::check) says of it, or that its placement hierarchy cannot be used.
     pub fn new(map: ClusterMap) -> Result<Arc<Self>> {
         let hierarchy = compile(&map.crush)?;
-        let checksum = map.checksum();
+        let checksum = checksum_within_limit(&map)?;
         Self::publish(map, checksum, hierarchy)
     }
 
@@ -44,7 +50,7 @@ impl PublishedMap {
     /// What [`ClusterMap::apply`] and [`PublishedMap::new`] say.
     pub fn apply(&self, increment: &Increment) -> Result<Arc<Self>> {
         let map = self.map.changed_by(increment)?;
-        let checksum = map.checksum();
+        let checksum = checksum_within_limit(&map)?;
         compare_checksums(increment, checksum)?;
         let hierarchy =
             if Arc::ptr_eq(&map.crush, &self.map.crush) { Arc::clone(&self.hierarchy) } else { compile(&map.crush)? };
@@ -105,6 +111,19 @@ impl PublishedMap {
         let own = i64::try_from(pool.0).ok().filter(|id| self.hierarchy.has_choose_args(*id));
         own.or_else(|| self.hierarchy.has_choose_args(DEFAULT_CHOOSE_ARGS).then_some(DEFAULT_CHOOSE_ARGS))
     }
+}
+
+/// The map's checksum, if its bytes are few enough for everybody to read them.
+fn checksum_within_limit(map: &ClusterMap) -> Result<u32> {
+    let bytes = encode_map(map);
+    if bytes.len() > CONTROL_MESSAGE_BYTES_MAX {
+        return Err(Error::invalid(format!(
+            "the map of epoch {} has {} bytes; the limit is {CONTROL_MESSAGE_BYTES_MAX}",
+            map.epoch,
+            bytes.len()
+        )));
+    }
+    Ok(checksum_of(&bytes))
 }
 
 /// The form that places, of a hierarchy that others will decode to the same one: otherwise everybody would refuse the map.

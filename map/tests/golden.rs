@@ -13,9 +13,11 @@ use std::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use crush::CrushMap;
 use flate2::read::GzDecoder;
-use map::{ClusterFlags, ClusterMap, OsdState, Pool, PoolFlags, PoolKind, PublishedMap, Weight};
+use map::{
+    Change, ClusterFlags, ClusterMap, Increment, Mapping, OsdState, Pool, PoolFlags, PoolKind, PublishedMap, Weight,
+};
 use serde_json::Value;
-use types::{BootNonce, ClusterId, Epoch, MonId, ObjectName, OsdId, OsdUuid, PgId, PoolId, Uuid};
+use types::{BootNonce, ClusterId, Epoch, MonId, ObjectName, OsdId, OsdUuid, PgId, PoolId, SeededRandom, Uuid};
 
 fn vectors() -> Vec<Value> {
     let bytes: &[u8] = include_bytes!("vectors/osdmaps.jsonl.gz");
@@ -175,4 +177,37 @@ fn every_object_hashes_as_ceph_says() {
         }
     }
     assert_eq!(compared, 7500);
+}
+
+#[test]
+fn a_mapping_follows_lowered_weights_over_every_kind_of_rule() {
+    let vectors = vectors();
+    let (mut computed, mut kept) = (0, 0);
+    tests_kit::for_each_seed(0..5, |seed| {
+        let mut random = SeededRandom::new(seed);
+        for vector in &vectors {
+            let mut published = PublishedMap::new(cluster_map(vector)).unwrap();
+            let mut mapping = Mapping::of(&published);
+            for _ in 0..6 {
+                let osd = OsdId(u32::try_from(random.below(published.osds.len() as u64)).unwrap());
+                let weight = published.osds[&osd].weight.0;
+                // Mostly lowered; raised now and then.
+                let weight = match random.below(4) {
+                    0 => Weight::ONE,
+                    1 => Weight::ZERO,
+                    _ => Weight(u32::try_from(random.below(u64::from(weight) + 1)).unwrap()),
+                };
+                let changes = vec![Change::OsdWeight { osd, weight, weight_before_out: None }];
+                published = published.apply(&Increment::new(&published, 0, changes).unwrap()).unwrap();
+                let work = mapping.follow(&published);
+                (computed, kept) = (computed + work.computed, kept + work.kept);
+                let mut placer = published.placer();
+                for pg in published.pgs() {
+                    assert_eq!(mapping.place(pg), placer.place(pg), "{} {pg}", vector["name"]);
+                }
+            }
+        }
+    });
+    println!("{computed} groups computed, {kept} kept");
+    assert!(kept > 0 && computed > 0);
 }

@@ -6,6 +6,7 @@ use types::{Epoch, OsdId, PoolId, limits};
 
 use crate::{
     ClusterMap, HOLE, Pool, PoolKind, Weight, breaches, check,
+    encoding::{POOL_BYTES_MAX, pool_bytes},
     sample::{self, pg, uuid_of},
 };
 
@@ -93,6 +94,13 @@ fn pools() {
     assert_eq!(broken_pool(1, |pool| pool.name = "n".repeat(256)), [""; 0]);
     assert_eq!(broken_pool(1, |pool| pool.name = "n".repeat(257)), ["pool-name-in-range"]);
     assert_eq!(broken_pool(1, |pool| pool.name = String::new()), ["pool-name-in-range"]);
+    // Together with the rest of the pool, so many letters more are just inside, and just outside.
+    let room = POOL_BYTES_MAX - pool_bytes(&sample::full().pools[&PoolId(1)]) - 2;
+    let lengthen = |letters: usize| {
+        broken_pool(1, move |pool| pool.options.values_mut().for_each(|value| *value = "x".repeat(letters)))
+    };
+    assert_eq!(lengthen(room), [""; 0]);
+    assert_eq!(lengthen(room + 8), ["pool-record-in-range"]);
     assert!(broken(|map| map.pool_next = PoolId(2)).contains(&"pool-number-given"));
 }
 

@@ -93,7 +93,7 @@ fn crc_of(bytes: &[u8]) -> u32 {
 }
 
 /// The checksum that encoded bytes carry. They must come from [`Writer::finish`] or have passed [`Reader::new`].
-pub(super) fn checksum_of(bytes: &[u8]) -> u32 {
+pub(crate) fn checksum_of(bytes: &[u8]) -> u32 {
     let crc = bytes[CRC_OFFSET..HEADER_BYTES].try_into().expect("an envelope has its header");
     u32::from_le_bytes(crc)
 }

@@ -46,6 +46,10 @@ mod record {
     pub(super) const GATES: u32 = 41;
 }
 
+/// Changes in one increment. Enough for an exception for each placement group of 10,000 OSDs at once; the bound keeps records
+/// of a few bytes each from becoming gigabytes of changes.
+pub const CHANGES_MAX: usize = 1 << 20;
+
 /// The canonical bytes of an increment.
 pub fn encode_increment(increment: &Increment) -> Bytes {
     let mut writer = Writer::new(Kind::Increment, VERSION);
@@ -82,6 +86,9 @@ fn decode_records(bytes: &[u8]) -> Result<Increment> {
     let general: messages::IncrementGeneral = first.message()?;
     let mut changes = Vec::new();
     while let Some(record) = reader.next_record()? {
+        if changes.len() >= CHANGES_MAX {
+            return Err(record.damaged(format!("an increment has at most {CHANGES_MAX} changes")));
+        }
         changes.push(read_change(&record)?);
     }
     Ok(Increment {
@@ -188,7 +195,7 @@ fn read_change(record: &Record<'_>) -> Result<Change> {
             }
         }
         record::OSD_DOWN..=record::OSD_REMOVE => read_osd_numbers(record)?,
-        record::POOL_SET => Change::PoolSet(Arc::new(values::pool(record.message()?).map_err(at)?)),
+        record::POOL_SET => Change::PoolSet(Arc::new(values::pool(record).map_err(at)?)),
         record::POOL_REMOVE => Change::PoolRemove(PoolId(number()?)),
         record::CRUSH => {
             Change::Crush(Arc::new(CrushMap::decode(record.content).map_err(|error| at(from_crush(error)))?))

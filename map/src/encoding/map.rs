@@ -187,7 +187,7 @@ fn add_record(map: &mut ClusterMap, record: &Record<'_>) -> Result<()> {
             map.osds.insert(osd, state);
         }
         record::POOL => {
-            let pool = values::pool(record.message()?).map_err(at)?;
+            let pool = values::pool(record).map_err(at)?;
             map.pools.insert(pool.id, Arc::new(pool));
             bound(record, map.pools.len(), crate::check::POOLS_MAX)?;
         }

@@ -4,7 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use types::{BootNonce, ClientId, Epoch, Error, OsdId, OsdUuid, PgId, PoolId, Result, Uuid, limits};
 
-use super::messages;
+use prost::Message as _;
+
+use super::{envelope::Record, messages};
 use crate::{
     BlocklistEntry, ClusterFlags, FullRatios, ManagerEntry, Managers, MonitorEntry, OsdState, Pool, PoolFlags,
     PoolKind, Weight,
@@ -13,6 +15,15 @@ use crate::{
 /// Ceph's numbers for kinds of pools.
 const POOL_REPLICATED: u32 = 1;
 const POOL_ERASURE: u32 = 3;
+
+/// Bytes of one pool's record. A hundred thousand snapshots to be trimmed fit; the bound keeps a record of nothing but empty
+/// entries from becoming gigabytes when it is taken apart.
+pub(crate) const POOL_BYTES_MAX: usize = 1 << 20;
+
+/// Bytes that a pool's record has.
+pub(crate) fn pool_bytes(pool: &Pool) -> usize {
+    pool_message(pool).encoded_len()
+}
 
 pub(super) fn uuid(bytes: &[u8]) -> Result<Uuid> {
     let refuse = |_| Error::damaged(format!("a uuid has 16 bytes; here are {}", bytes.len()));
@@ -142,7 +153,14 @@ pub(super) fn pool_message(pool: &Pool) -> messages::Pool {
     }
 }
 
-pub(super) fn pool(message: messages::Pool) -> Result<Pool> {
+pub(super) fn pool(record: &Record<'_>) -> Result<Pool> {
+    if record.content.len() > POOL_BYTES_MAX {
+        return Err(Error::damaged(format!(
+            "a pool has at most {POOL_BYTES_MAX} bytes; here are {}",
+            record.content.len()
+        )));
+    }
+    let message: messages::Pool = record.message()?;
     let kind = match message.kind {
         POOL_REPLICATED => PoolKind::Replicated,
         POOL_ERASURE => PoolKind::Erasure { data_shards: message.data_shards, parity_shards: message.parity_shards },
