@@ -19,8 +19,8 @@ mod bucket;
 mod rules;
 mod tunables;
 
-pub(crate) use bucket::tree_node_of;
 pub use bucket::{Algorithm, Bucket, BucketContents, HASH_RJENKINS1};
+pub(crate) use bucket::{add_to_tree, tree_node_of};
 pub use rules::{Rule, RuleType, Step};
 pub use tunables::{Profile, Tunables};
 
@@ -285,9 +285,10 @@ impl CrushMap {
         if item >= 0 { Some(0) } else { self.bucket(item).map(|bucket| i32::from(bucket.type_id)) }
     }
 
-    /// Sets `max_devices` to what the buckets hold, as Ceph does when it closes a map.
+    /// Sets `max_devices` to what the buckets hold and names are given to, as Ceph does when it closes a map.
     pub(crate) fn count_devices(&mut self) {
-        let largest = self.buckets().flat_map(|bucket| bucket.items.iter().copied()).max().unwrap_or(-1);
-        self.max_devices = largest.max(-1).saturating_add(1);
+        let held = self.buckets().flat_map(|bucket| bucket.items.iter().copied());
+        let named = self.item_names.last_key_value().map(|(item, _)| *item);
+        self.max_devices = held.chain(named).max().unwrap_or(-1).max(-1).saturating_add(1);
     }
 }

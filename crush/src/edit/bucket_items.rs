@@ -1,7 +1,8 @@
 //! Items of one bucket: adding, removing, weighing, with the choose arguments kept in step.
 
+use crate::bucket::straw_lengths;
 use crate::error::Error;
-use crate::map::{Algorithm, Bucket, BucketContents, ChooseArg, CrushMap, slot_of, tree_node_of};
+use crate::map::{Algorithm, Bucket, BucketContents, ChooseArg, CrushMap, add_to_tree, slot_of, tree_node_of};
 
 impl CrushMap {
     /// A new bucket with these items in the first free slot; the table doubles when it is full.
@@ -137,6 +138,8 @@ impl crate::map::ChooseArgs {
     }
 }
 
+/// Changes of one bucket. Sums change by differences, as Ceph's do: in a map whose sums were not right before, they are wrong by
+/// the same amount after, and it places as before.
 impl Bucket {
     fn index_of(&self, item: i32) -> Result<usize, Error> {
         self.items
@@ -145,43 +148,130 @@ impl Bucket {
             .ok_or_else(|| Error::not_found(format!("item {item} is not in bucket {}", self.id)))
     }
 
+    /// The bucket's weight when one item's changes from the first to the second of these.
+    fn total_after(&self, old: u32, new: u32) -> Result<u32, Error> {
+        let total = i64::from(self.weight) - i64::from(old) + i64::from(new);
+        u32::try_from(total.max(0))
+            .map_err(|_| Error::range(format!("the weights in bucket {} add up to 65536 or more", self.id)))
+    }
+
     fn add_item(&mut self, item: i32, weight: u32, straw_calc_version: u8) -> Result<(), Error> {
-        let mut items = self.weighted_items();
-        items.push((item, weight));
-        self.rebuild(&items, straw_calc_version)
+        let total = self.total_after(0, weight)?;
+        match &mut self.contents {
+            BucketContents::Uniform { item_weight } => {
+                if *item_weight != weight {
+                    return Err(Error::invalid(format!(
+                        "bucket {} is uniform: all its items must have the same weight",
+                        self.id
+                    )));
+                }
+            }
+            BucketContents::List { weights, sums } => {
+                sums.push(sums.last().copied().unwrap_or(0).wrapping_add(weight));
+                weights.push(weight);
+            }
+            BucketContents::Tree { .. } => {
+                let mut items = self.weighted_items();
+                items.push((item, weight));
+                return self.rebuild(&items, straw_calc_version);
+            }
+            BucketContents::Straw { weights, straws } => {
+                weights.push(weight);
+                *straws = straw_lengths(weights, straw_calc_version);
+            }
+            BucketContents::Straw2 { weights } => weights.push(weight),
+        }
+        self.items.push(item);
+        self.weight = total;
+        Ok(())
     }
 
     /// Removes the item; returns where it was.
     fn remove_item(&mut self, item: i32, straw_calc_version: u8) -> Result<usize, Error> {
         let at = self.index_of(item)?;
-        let mut items = self.weighted_items();
-        items.remove(at);
-        self.rebuild(&items, straw_calc_version)?;
-        Ok(at)
-    }
-
-    /// Sets the weight of the item; returns where it is.
-    fn adjust_item(&mut self, item: i32, weight: u32, straw_calc_version: u8) -> Result<usize, Error> {
-        let at = self.index_of(item)?;
-        let mut items = self.weighted_items();
-        if self.algorithm() == Algorithm::Uniform {
-            // A uniform bucket has one weight for all.
-            items.iter_mut().for_each(|(_, old)| *old = weight);
-        } else {
-            items[at].1 = weight;
-        }
-        self.rebuild(&items, straw_calc_version)?;
-        Ok(at)
-    }
-
-    /// Sets the weight of the item at this index and nothing that derives from it, except straws.
-    pub(crate) fn put_weight(&mut self, index: usize, weight: u32) {
+        let weight = self.item_weight(at);
+        let total = self.total_after(weight, 0)?;
         match &mut self.contents {
             BucketContents::Uniform { .. } => {}
-            BucketContents::Tree { nodes } => nodes[tree_node_of(index)] = weight,
-            BucketContents::List { weights, .. }
-            | BucketContents::Straw { weights, .. }
-            | BucketContents::Straw2 { weights } => weights[index] = weight,
+            BucketContents::List { weights, sums } => {
+                weights.remove(at);
+                sums.remove(at);
+                sums[at..].iter_mut().for_each(|sum| *sum = sum.wrapping_sub(weight));
+            }
+            BucketContents::Tree { .. } => {
+                self.remove_from_tree(at, straw_calc_version)?;
+                return Ok(at);
+            }
+            BucketContents::Straw { weights, straws } => {
+                weights.remove(at);
+                *straws = straw_lengths(weights, straw_calc_version);
+            }
+            BucketContents::Straw2 { weights } => {
+                weights.remove(at);
+            }
         }
+        self.items.remove(at);
+        self.weight = total;
+        Ok(at)
+    }
+
+    /// A tree places by place, so the others keep theirs: what is removed leaves device 0 without weight behind, and only at
+    /// the end such places go.
+    fn remove_from_tree(&mut self, at: usize, straw_calc_version: u8) -> Result<(), Error> {
+        let mut items = self.weighted_items();
+        items[at] = (0, 0);
+        while items.last().is_some_and(|(_, weight)| *weight == 0) {
+            items.pop();
+        }
+        self.rebuild(&items, straw_calc_version)
+    }
+
+    /// Sets the weight of the item; returns where it is. In a uniform bucket that is the weight of all its items.
+    fn adjust_item(&mut self, item: i32, weight: u32, straw_calc_version: u8) -> Result<usize, Error> {
+        let at = self.index_of(item)?;
+        let old = self.item_weight(at);
+        let mut total = self.total_after(old, weight)?;
+        match &mut self.contents {
+            BucketContents::Uniform { item_weight } => {
+                *item_weight = weight;
+                let size = u32::try_from(self.items.len()).expect("buckets have at most a million items");
+                total = weight.checked_mul(size).ok_or_else(|| {
+                    Error::range(format!("the weights in bucket {} add up to 65536 or more", self.id))
+                })?;
+            }
+            BucketContents::List { weights, sums } => {
+                weights[at] = weight;
+                sums[at..].iter_mut().for_each(|sum| *sum = sum.wrapping_sub(old).wrapping_add(weight));
+            }
+            BucketContents::Tree { nodes } => add_to_tree(nodes, at, weight.wrapping_sub(old)),
+            BucketContents::Straw { weights, straws } => {
+                weights[at] = weight;
+                *straws = straw_lengths(weights, straw_calc_version);
+            }
+            BucketContents::Straw2 { weights } => weights[at] = weight,
+        }
+        self.weight = total;
+        Ok(at)
+    }
+
+    /// Sets the weight of the item at this index and, of what derives from it, only the lengths of straws.
+    // Ceph: `crush_reweight_bucket` leaves the sums of lists and the inner nodes of trees as they were.
+    pub(crate) fn put_weights(&mut self, new: &[(usize, u32)], straw_calc_version: u8) -> Result<(), Error> {
+        for (index, weight) in new {
+            match &mut self.contents {
+                BucketContents::Uniform { .. } => {}
+                BucketContents::Tree { nodes } => nodes[tree_node_of(*index)] = *weight,
+                BucketContents::List { weights, .. }
+                | BucketContents::Straw { weights, .. }
+                | BucketContents::Straw2 { weights } => weights[*index] = *weight,
+            }
+        }
+        if let BucketContents::Straw { weights, straws } = &mut self.contents {
+            *straws = straw_lengths(weights, straw_calc_version);
+        }
+        let total: u64 = (0..self.items.len()).map(|index| u64::from(self.item_weight(index))).sum();
+        self.weight = u32::try_from(total)
+            .map_err(|_| Error::range(format!("the weights in bucket {} add up to 65536 or more", self.id)))?;
+        Ok(())
     }
 }

@@ -341,6 +341,9 @@ impl CrushMap {
         }
         if item >= 0 || !unlink_only {
             self.item_names.remove(&item);
+        }
+        // A device that only moves keeps its class.
+        if !unlink_only {
             self.item_classes.remove(&item);
         }
         self.rebuild_shadows()

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::Error;
-use crate::map::{ChooseArg, CrushMap};
+use crate::map::{Algorithm, ChooseArg, CrushMap};
 
 /// The ids that shadows had: bucket to class to shadow.
 pub(crate) type ShadowIds = BTreeMap<i32, BTreeMap<i32, i32>>;
@@ -38,6 +38,10 @@ impl CrushMap {
         let old_ids = self.shadow_buckets.clone();
         self.drop_dead_classes();
         let shadows: Vec<i32> = self.buckets().map(|bucket| bucket.id).filter(|id| self.is_shadow(*id)).collect();
+        if !shadows.is_empty() {
+            // As Ceph does whenever it removes a tree.
+            self.repair_choose_args();
+        }
         for shadow in shadows {
             self.drop_bucket(shadow);
             self.item_names.remove(&shadow);
@@ -113,6 +117,10 @@ impl CrushMap {
                 items.push((child, self.bucket(child).map_or(0, crate::map::Bucket::weight)));
                 places.push(place);
             }
+        }
+        if bucket.algorithm() == Algorithm::Uniform && items.iter().any(|(_, weight)| *weight != 0) {
+            // Ceph makes the shadow empty, with items of weight 0, and can then add none of another weight.
+            return Err(Error::invalid(format!("bucket {original} is uniform: it cannot hold devices with classes")));
         }
         let old = rebuilding.old_ids.get(&original).and_then(|shadows| shadows.get(&class)).copied();
         let id = old.unwrap_or_else(|| {

@@ -52,7 +52,7 @@ impl CrushMap {
         Ok(holders.len())
     }
 
-    /// Makes every set of choose arguments whole: each bucket has weights in it (its real ones, if it had none), and the weight
+    /// Makes every set of choose arguments that has weights whole: each bucket has weights in it (its real ones, if it had none), and the weight
     /// of a bucket is the sum of what the set has in it.
     // Ceph: "update weight-sets so they continue to sum". It does so on every change of a weight, for all buckets.
     pub(crate) fn settle_choose_args(&mut self) {
@@ -61,7 +61,10 @@ impl CrushMap {
         }
         let order = self.buckets_from_below();
         for set in self.choose_args.values_mut() {
-            let positions = set.positions().max(1);
+            let positions = set.positions();
+            if positions == 0 {
+                continue;
+            }
             let mut sums: BTreeMap<i32, Vec<u32>> = BTreeMap::new();
             for slot in &order {
                 let Some(bucket) = self.buckets[*slot].as_ref() else { continue };
@@ -188,11 +191,7 @@ impl CrushMap {
                 .map_err(|_| Error::range(format!("the weights in bucket {bucket_id} add up to 65536 or more")))?;
             return Ok(bucket.weight);
         }
-        for (index, weight) in below {
-            bucket.put_weight(index, weight);
-        }
-        let weighted = bucket.weighted_items();
-        bucket.rebuild(&weighted, version)?;
+        bucket.put_weights(&below, version)?;
         Ok(bucket.weight)
     }
 

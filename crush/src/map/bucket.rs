@@ -117,6 +117,21 @@ pub(crate) fn tree_node_of(index: usize) -> usize {
     (index << 1) + 1
 }
 
+/// Adds to the weight of the leaf of an item and of every node above it, modulo 2^32 (so a difference can be below zero).
+pub(crate) fn add_to_tree(nodes: &mut [u32], index: usize, difference: u32) {
+    let mut node = tree_node_of(index);
+    let root = nodes.len() / 2;
+    loop {
+        nodes[node] = nodes[node].wrapping_add(difference);
+        if node == root {
+            return;
+        }
+        // A node's parent is half as many steps of the next power of two away, to the side that has it.
+        let step = 1 << node.trailing_zeros();
+        node = if node & (step << 1) != 0 { node - step } else { node + step };
+    }
+}
+
 /// How many nodes the tree of so many items has.
 fn tree_nodes(size: usize) -> usize {
     if size == 0 { 0 } else { 2 * size.next_power_of_two() }
@@ -260,16 +275,7 @@ impl Bucket {
         }
         let mut nodes = vec![0u32; tree_nodes(weights.len())];
         for (index, weight) in weights.iter().enumerate() {
-            let mut node = tree_node_of(index);
-            nodes[node] = *weight;
-            // Climb to the root, which is the node in the middle.
-            while node != nodes.len() / 2 {
-                let step = 1 << node.trailing_zeros();
-                let is_right = node & (step << 1) != 0;
-                node = if is_right { node - step } else { node + step };
-                // Cannot overflow: the sum of all weights was checked by the caller.
-                nodes[node] += weight;
-            }
+            add_to_tree(&mut nodes, index, *weight);
         }
         Ok(nodes)
     }

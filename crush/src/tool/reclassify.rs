@@ -60,8 +60,15 @@ impl Run<'_> {
             map.shadow_buckets.entry(bucket).or_default().extend(shadows);
         }
         map.item_names.extend(plan.shadow_names);
-        let rebuilt = map.rebuild_shadows();
-        self.check_reclassified(rebuilt)
+        self.rebuild(map)
+    }
+
+    fn rebuild(&mut self, map: &mut CrushMap) -> Result<(), Stop> {
+        if map.rebuild_shadows().is_ok() {
+            return Ok(());
+        }
+        self.say("failed to rebuild_roots_with_classes: (22) Invalid argument");
+        self.fail("failed to reclassify map", 1)
     }
 
     fn check_reclassified<T>(&mut self, result: Result<T, crate::Error>) -> Result<T, Stop> {
@@ -124,8 +131,7 @@ impl Run<'_> {
                 }
             }
         }
-        let rebuilt = map.rebuild_shadows();
-        self.check_reclassified(rebuilt)
+        self.rebuild(map)
     }
 
     /// Finds the buckets of a pattern (`prefix%`, `%suffix` or a name), and the new bucket that each belongs to.

@@ -9,7 +9,7 @@ use tests_kit::for_each_seed_in_parallel;
 use types::{Seed, SeededRandom};
 
 use crate::golden::MemoryFiles;
-use crate::random_map::RandomMap;
+use crate::random_map::{self, RandomMap};
 
 /// A folder of its own for one seed, gone at the end.
 struct Folder(PathBuf);
@@ -137,6 +137,15 @@ fn run_seed(seed: Seed) {
     for command in [words(&["-d", "@map0"]), words(&["-i", "@map0", "--tree"])] {
         check_said(&pair.run(&command), &format!("seed {seed}, {command:?}\n{}", map.text));
     }
+    let mut command = random_map::build(&mut random);
+    command.extend(words(&["-o", "@built"]));
+    let both = pair.run(&command);
+    if both.theirs_code.is_some() {
+        check_said(&both, &format!("seed {seed}, {command:?}"));
+        let (ours, theirs) = pair.contents("built");
+        let difference = || byte_difference(ours.as_deref(), theirs.as_deref());
+        assert!(ours == theirs, "seed {seed}, {command:?}: other bytes: {}", difference());
+    }
     let mut history: Vec<Vec<String>> = Vec::new();
     let mut current = "@map0".to_owned();
     // Ceph's tool leaves random memory in the unused nodes of trees that grow, so only maps without trees are changed.
@@ -162,7 +171,7 @@ fn run_seed(seed: Seed) {
             current = next;
         }
         let mut command = words(&["-i", &current]);
-        command.extend(map.test(&mut random));
+        command.extend(map.show(&mut random, &current));
         check_said(&pair.run(&command), &format!("seed {seed}, {history:?}, {command:?}\n{}", map.text));
     }
 }
@@ -181,10 +190,6 @@ fn byte_difference(ours: Option<&[u8]>, theirs: Option<&[u8]>) -> String {
     let (ours_shown, theirs_shown) = (shown(ours), shown(theirs));
     let (ours, theirs) = (ours.unwrap_or_default(), theirs.unwrap_or_default());
     if ours_shown != theirs_shown {
-        if let Ok(folder) = std::env::var("IKA_KEEP") {
-            std::fs::write(format!("{folder}/ours"), &ours_shown).unwrap();
-            std::fs::write(format!("{folder}/theirs"), &theirs_shown).unwrap();
-        }
         return difference(&ours_shown, &theirs_shown);
     }
     let at = ours.iter().zip(theirs).position(|(have, want)| have != want).unwrap_or(ours.len().min(theirs.len()));

@@ -4,6 +4,20 @@ use std::fmt::Write as _;
 
 use types::SeededRandom;
 
+/// The words of a random `--build`.
+pub fn build(random: &mut SeededRandom) -> Vec<String> {
+    let mut words: Vec<String> = ["--build", "--num_osds"].map(str::to_owned).to_vec();
+    words.push((1 + random.below(60)).to_string());
+    let count = 1 + random.below(3);
+    for layer in 0..count {
+        let size = if layer + 1 == count && !one_in(random, 4) { 0 } else { 1 + random.below(6) };
+        let algorithm = *pick(random, &["straw2", "straw2", "straw", "list", "uniform"]);
+        words.extend([(*pick(random, &["host", "rack", "room", "row"])).to_owned() + &layer.to_string()]);
+        words.extend([algorithm.to_owned(), size.to_string()]);
+    }
+    words
+}
+
 /// What a random map was made of, as far as commands need to know.
 pub struct RandomMap {
     pub text: String,
@@ -136,9 +150,12 @@ impl Maker<'_> {
 
     /// Buckets over the devices, level by level; returns the types of the levels, and the roots.
     fn tree(&mut self, devices: u32) -> (Vec<&'static str>, Vec<String>) {
-        let mut lower: Vec<(String, String)> = (0..devices)
-            .filter_map(|id| (!one_in(self.random, 30)).then(|| (format!("osd.{id}"), weight(self.random))))
-            .collect();
+        let mut lower = Vec::new();
+        for id in 0..devices {
+            if !one_in(self.random, 30) {
+                lower.push((format!("osd.{id}"), weight(self.random)));
+            }
+        }
         let mut levels = Vec::new();
         for (type_id, type_name) in TYPES.iter().enumerate().take(11).skip(1) {
             if lower.len() < 2 || !one_in(self.random, if type_id == 1 { 1 } else { 4 }) {
@@ -288,7 +305,17 @@ impl RandomMap {
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<String>>();
         let device = self.any_device(random);
         let name = format!("osd.{device}");
-        match random.below(11) {
+        match random.below(13) {
+            11 => {
+                let class = *pick(random, &CLASSES);
+                words(&["--reclassify", "--reclassify-root", pick::<String>(random, &self.buckets), class])
+            }
+            12 => {
+                let class = *pick(random, &CLASSES);
+                let pattern = *pick(random, &["host%", "%1", "rack%", "row0", "%0"]);
+                let parent = self.any_bucket(random);
+                words(&["--reclassify", "--reclassify-bucket", pattern, class, &parent])
+            }
             0 | 1 => {
                 let option = *pick(random, &["--add-item", "--update-item"]);
                 let mut command = words(&[option, &device.to_string(), &weight(random), &name]);
@@ -329,8 +356,23 @@ impl RandomMap {
         }
     }
 
-    /// A command that shows or tries the map.
-    pub fn test(&self, random: &mut SeededRandom) -> Vec<String> {
+    /// A command that shows or tries the map; most often the latter. `@` before a word means a file.
+    pub fn show(&self, random: &mut SeededRandom, current: &str) -> Vec<String> {
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<String>>();
+        match random.below(16) {
+            0 => words(&["--dump", "-f", pick::<&str>(random, &["json", "json-pretty", "xml", "xml-pretty"])]),
+            1 => words(&["--tree"]),
+            2 => words(&["--show-location", &self.any_device(random).to_string()]),
+            3 => words(&["--check", &self.any_device(random).to_string()]),
+            4 => words(&["--bucket-tree", "--bucket-name", &self.any_bucket(random)]),
+            5 => words(&["--compare", if current == "@map0" { current } else { "@map0" }, "--num-rep", "3"]),
+            6 => words(&["-d", current]),
+            _ => self.test(random),
+        }
+    }
+
+    /// A command that tries the map.
+    fn test(&self, random: &mut SeededRandom) -> Vec<String> {
         let mut command: Vec<String> = ["--test", "--show-mappings", "--show-bad-mappings"].map(str::to_owned).to_vec();
         command.push(
             (*pick(
