@@ -7,7 +7,7 @@ use client::Config;
 use mgr::ManagerSettings;
 use net::ClusterKey;
 use osd::{CreateSettings, OsdSettings};
-use store::Options;
+use store::StoreOptions;
 use telemetry::logging::{Destination, LineKind};
 use tokio::signal::unix::{SignalKind, signal};
 use types::OsdId;
@@ -45,7 +45,7 @@ fn create_osd(arguments: &CreateOsd) -> Result<()> {
         id: osd_id(&arguments.daemon)?,
         data: arguments.daemon.data.clone(),
         size: arguments.size,
-        store: Options::default(),
+        store: StoreOptions::default(),
     })?;
     println!("osd.{} is made in {}", arguments.daemon.id, arguments.daemon.data.display());
     Ok(())
@@ -66,7 +66,7 @@ fn run_osd(arguments: &RunOsd) -> Result<()> {
         data: daemon.data.clone(),
         host,
         listen: daemon.listen,
-        store: Options::default(),
+        store: StoreOptions::default(),
     };
     let serving = |address: std::net::SocketAddr| say_serving(&format!("osd.{} serves on {address}", daemon.id));
     current_thread()?.block_on(async { osd::run(settings, serving, shutdown_signal()?).await })

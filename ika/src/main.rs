@@ -7,11 +7,7 @@ mod arguments;
 mod daemon;
 mod local_cluster;
 
-use std::{
-    env,
-    ffi::OsString,
-    process::ExitCode,
-};
+use std::{env, ffi::OsString, process::ExitCode};
 
 use arguments::{Own, is_own};
 use clap::Parser;

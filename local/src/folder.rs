@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{ErrorKind, Read, Write},
+    io::{ErrorKind, Write},
     net::SocketAddr,
     path::{Path, PathBuf},
 };
@@ -218,7 +218,7 @@ fn write_file(path: &Path, file: &ClusterFile) -> Result<()> {
 
 fn random_bytes<const COUNT: usize>() -> Result<[u8; COUNT]> {
     let mut bytes = [0; COUNT];
-    File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes)).context("read /dev/urandom")?;
+    getrandom::fill(&mut bytes).context("ask the kernel for random bytes")?;
     Ok(bytes)
 }
 

@@ -79,13 +79,7 @@ pub(crate) struct Starting {
 impl Starting {
     /// Starts a daemon, in a process group of its own so that Ctrl-C at the terminal reaches only us,
     /// and writes it down.
-    pub fn begin(
-        name: &str,
-        program: &Path,
-        arguments: Vec<OsString>,
-        run_path: &Path,
-        stderr: File,
-    ) -> Result<Self> {
+    pub fn begin(name: &str, program: &Path, arguments: Vec<OsString>, run_path: &Path, stderr: File) -> Result<Self> {
         let child = Command::new(program)
             .args(arguments)
             .stdin(Stdio::null())

@@ -58,8 +58,7 @@ pub(crate) async fn wait_for_health(cluster: &Cluster, deadline: Time) -> Result
 
 fn summary_of(health: &Value) -> String {
     let checks = health["checks"].as_object().into_iter().flatten();
-    let sentences = checks.map(|(code, check)| {
-        format!("{code}: {}", check["summary"]["message"].as_str().unwrap_or("no message"))
-    });
+    let sentences =
+        checks.map(|(code, check)| format!("{code}: {}", check["summary"]["message"].as_str().unwrap_or("no message")));
     sentences.collect::<Vec<_>>().join("; ")
 }

@@ -49,7 +49,15 @@ pub struct UpOptions {
 impl UpOptions {
     /// The defaults, in this folder, with this binary.
     pub fn new(data: impl Into<PathBuf>, program: impl Into<PathBuf>) -> Self {
-        Self { data: data.into(), program: program.into(), mons: None, osds: None, hosts: None, osd_size_bytes: None, pool: None }
+        Self {
+            data: data.into(),
+            program: program.into(),
+            mons: None,
+            osds: None,
+            hosts: None,
+            osd_size_bytes: None,
+            pool: None,
+        }
     }
 }
 
@@ -176,11 +184,7 @@ fn check_space(folder: &Folder, missing: &[Daemon]) -> Result<()> {
 
 /// Starts what does not run: all at once, then waits for each to say that it serves. On trouble the ones started here
 /// are stopped again, so that nothing half started is left behind.
-fn start_daemons(
-    folder: &Folder,
-    program: &Path,
-    tell: &mut impl FnMut(&str),
-) -> Result<(Vec<String>, Vec<String>)> {
+fn start_daemons(folder: &Folder, program: &Path, tell: &mut impl FnMut(&str)) -> Result<(Vec<String>, Vec<String>)> {
     let (mut starting, mut running) = (Vec::new(), Vec::new());
     for daemon in daemons(folder) {
         if RunningProcess::find(&folder.run_path(&daemon.name))?.is_some() {

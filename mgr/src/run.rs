@@ -1,8 +1,6 @@
 //! The life of a manager process.
 
 use std::{
-    fs::File,
-    io::Read,
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -110,6 +108,6 @@ async fn work(
 
 fn random_bytes() -> Result<[u8; 8]> {
     let mut bytes = [0; 8];
-    File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes)).context("read /dev/urandom")?;
+    getrandom::fill(&mut bytes).context("ask the kernel for random bytes")?;
     Ok(bytes)
 }

@@ -2,7 +2,6 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::Read,
     os::fd::AsRawFd,
     path::Path,
 };
@@ -43,7 +42,7 @@ pub fn create(settings: &CreateSettings) -> Result<()> {
         osd_uuid: OsdUuid(random_uuid()?),
         store_uuid: StoreUuid(random_uuid()?),
     };
-    DiskStore::format(&device, &metadata, identity, settings.store.clone())
+    DiskStore::format(&device, &metadata, identity, &settings.store)
         .with_context(|| format!("format {}", device.display()))?;
     let mark = File::create(data.join(CREATED_MARK)).with_context(|| format!("mark {} as made", data.display()))?;
     mark.sync_all().context("flush the mark")?;
@@ -75,7 +74,6 @@ pub(crate) fn random_uuid() -> Result<Uuid> {
 /// Bytes from the kernel's random source.
 pub(crate) fn random_bytes<const COUNT: usize>() -> Result<[u8; COUNT]> {
     let mut bytes = [0; COUNT];
-    let source = "/dev/urandom";
-    File::open(source).and_then(|mut file| file.read_exact(&mut bytes)).with_context(|| format!("read {source}"))?;
+    getrandom::fill(&mut bytes).context("ask the kernel for random bytes")?;
     Ok(bytes)
 }

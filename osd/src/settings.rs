@@ -6,7 +6,7 @@ use std::{
 };
 
 use net::ClusterKey;
-use store::Options;
+use store::StoreOptions;
 use types::{ClusterId, OsdId};
 
 /// How to reach the cluster and where the device is.
@@ -27,7 +27,7 @@ pub struct OsdSettings {
     /// The address to listen on; the port is the kernel's choice.
     pub listen: IpAddr,
     /// What the store is told.
-    pub store: Options,
+    pub store: StoreOptions,
 }
 
 /// What a new OSD's device is told once.
@@ -42,7 +42,7 @@ pub struct CreateSettings {
     /// Bytes that the device file shall have; `None` for a block device that is there.
     pub size: Option<u64>,
     /// What the store is told.
-    pub store: Options,
+    pub store: StoreOptions,
 }
 
 /// The device in an OSD's folder.

@@ -38,7 +38,7 @@ async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> Result<()> {
     let device = device_path(&settings.data);
-    let (store, found) = DiskStore::open(&device, &metadata_path(&settings.data), settings.store.clone())
+    let (store, found) = DiskStore::open(&device, &metadata_path(&settings.data), &settings.store)
         .with_context(|| format!("open {}", device.display()))?;
     if found.osd != settings.id || found.cluster != settings.cluster {
         bail!(
@@ -52,12 +52,8 @@ async fn serve(
     }
     let store: Arc<dyn ObjectStore> = Arc::new(store);
     let nonce = BootNonce(u64::from_le_bytes(random_bytes()?));
-    let identity = Identity {
-        cluster: settings.cluster,
-        entity: EntityName::osd(settings.id),
-        nonce,
-        key: settings.key.clone(),
-    };
+    let identity =
+        Identity { cluster: settings.cluster, entity: EntityName::osd(settings.id), nonce, key: settings.key.clone() };
     let listener = Listener::bind(SocketAddr::new(settings.listen, 0), identity.clone())?;
     let address = listener.local_address();
     let total_bytes = store.usage()?.total_bytes;

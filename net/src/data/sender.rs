@@ -8,6 +8,7 @@
 
 use std::{
     collections::VecDeque,
+    fmt,
     io::IoSlice,
     net::Shutdown,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -61,12 +62,25 @@ pub enum SendError {
     TooLarge(String),
 }
 
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full => "the session's queue is full",
+            Self::Closed => "the session is closed",
+            Self::TooLarge(message) => message,
+        })
+    }
+}
+
+impl std::error::Error for SendError {}
+
 impl From<SendError> for Error {
     fn from(error: SendError) -> Self {
+        let message = error.to_string();
         match error {
-            SendError::Full => Self::retry("the session's queue is full"),
-            SendError::Closed => Self::closed("the session is closed"),
-            SendError::TooLarge(message) => Self::invalid(message),
+            SendError::Full => Self::retry(message),
+            SendError::Closed => Self::closed(message),
+            SendError::TooLarge(_) => Self::invalid(message),
         }
     }
 }

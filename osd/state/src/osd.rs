@@ -235,7 +235,14 @@ impl Osd {
     }
 
     /// Asks the store for a commit.
-    pub(crate) fn commit(&mut self, now: Time, pg: PgId, ticket: Ticket, change: Transaction, actions: &mut Vec<Action>) {
+    pub(crate) fn commit(
+        &mut self,
+        now: Time,
+        pg: PgId,
+        ticket: Ticket,
+        change: Transaction,
+        actions: &mut Vec<Action>,
+    ) {
         if self.commits_pending == 0 {
             self.commit_progress = now;
         }
@@ -302,7 +309,10 @@ impl Osd {
             && state.up
             && state.uuid != self.config.uuid
         {
-            let reason = format!("osd.{whoami} is up on another device (uuid {}); this one has {}", state.uuid, self.config.uuid);
+            let reason = format!(
+                "osd.{whoami} is up on another device (uuid {}); this one has {}",
+                state.uuid, self.config.uuid
+            );
             actions.push(Action::Stop { reason });
         }
     }

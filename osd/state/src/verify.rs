@@ -72,7 +72,8 @@ impl Verifies {
             return None;
         }
         let begin = request.begin.clone().max(range.begin());
-        let objects_max = usize::try_from(request.objects_max).unwrap_or(usize::MAX).clamp(1, limits::SCAN_PAGE_OBJECTS);
+        let objects_max =
+            usize::try_from(request.objects_max).unwrap_or(usize::MAX).clamp(1, limits::SCAN_PAGE_OBJECTS);
         let job = Job {
             session,
             page: VerifyPage {
@@ -120,7 +121,9 @@ impl Job {
         if let Some(current) = &self.current {
             return Step::Read(current.questions());
         }
-        if self.bytes >= PAGE_BYTES_MAX && let Some(first_left) = self.objects.pop_front() {
+        if self.bytes >= PAGE_BYTES_MAX
+            && let Some(first_left) = self.objects.pop_front()
+        {
             self.next_page = Cursor::Before(first_left);
             self.objects.clear();
         }

@@ -151,7 +151,10 @@ impl Writer {
     async fn append(&mut self, pool: &Pool) -> Result<()> {
         let log = self.logs.len() - 1;
         let record = record(self.number, self.logs[log]);
-        pool.object(self.log_name(log)).append(record).await.with_context(|| format!("append to {}", self.log_name(log)))?;
+        pool.object(self.log_name(log))
+            .append(record)
+            .await
+            .with_context(|| format!("append to {}", self.log_name(log)))?;
         self.logs[log] += 1;
         if self.logs[log] == RECORDS_PER_LOG {
             self.logs.push(0);
@@ -167,7 +170,12 @@ impl Writer {
             let name = self.log_name(log);
             let found = pool.object(&name).read_all().await.with_context(|| format!("read {name}"))?;
             let expected: Vec<u8> = (0..*count).flat_map(|index| record(self.number, index)).collect();
-            ensure!(found == expected, "{name} has {} bytes, not the {} that were appended", found.len(), expected.len());
+            ensure!(
+                found == expected,
+                "{name} has {} bytes, not the {} that were appended",
+                found.len(),
+                expected.len()
+            );
         }
         Ok(())
     }

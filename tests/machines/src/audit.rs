@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use map::PublishedMap;
 use store::{MemoryStore, ObjectStore};
-use types::{Cursor, Extent, GENERATION_NONE, ObjectId, OsdId, PgId, PgRange, PoolId, StoreRead, StoreReadResult, XattrMap};
+use types::{
+    Cursor, Extent, GENERATION_NONE, ObjectId, OsdId, PgId, PgRange, PoolId, StoreRead, StoreReadResult, XattrMap,
+};
 
 use crate::{clients::Clients, osds::Osds};
 
@@ -26,7 +28,11 @@ pub(crate) fn compare_replicas(map: &PublishedMap, pool: PoolId, osds: &Osds) ->
         let copies: Vec<_> = members.iter().map(|osd| objects_in(&contents[osd], range)).collect();
         for (osd, copy) in members.iter().zip(&copies).skip(1) {
             if copy != &copies[0] {
-                return Err(format!("{pg} differs between osd.{} and osd.{osd}: {}", members[0], first_difference(&copies[0], copy)));
+                return Err(format!(
+                    "{pg} differs between osd.{} and osd.{osd}: {}",
+                    members[0],
+                    first_difference(&copies[0], copy)
+                ));
             }
         }
     }

@@ -57,10 +57,7 @@ impl Clients {
     pub fn new(profile: &Profile) -> Self {
         let clients = (0..profile.clients).map(|number| Client {
             number,
-            table: Table::new(
-                ClientId(u64::from(number) + 1),
-                Settings { checks: Checks::On, ..Settings::default() },
-            ),
+            table: Table::new(ClientId(u64::from(number) + 1), Settings { checks: Checks::On, ..Settings::default() }),
             map: None,
             subscribed_to: None,
             wake: None,
@@ -215,7 +212,8 @@ impl Clients {
             if let Some(map) = &current
                 && *epoch == map.epoch().next()
             {
-                let next = decode_increment(bytes).and_then(|step| map.apply(&step)).map_err(|error| error.to_string())?;
+                let next =
+                    decode_increment(bytes).and_then(|step| map.apply(&step)).map_err(|error| error.to_string())?;
                 maps.push(next.clone());
                 current = Some(next);
             }
@@ -299,9 +297,9 @@ impl Clients {
 
     /// The registers' history has an explanation.
     pub fn judge(&self) -> Result<(), String> {
-        self.history.check().map_err(|violations| {
-            violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
-        })
+        self.history
+            .check()
+            .map_err(|violations| violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
     }
 
     /// For each appended-to object, what must be in it, in order.

@@ -14,8 +14,7 @@ use osd_state::{Action, Event, Osd, OsdConfig, Owner, PG_KEY_PREFIX, Peer, Store
 use store::{FaultyStore, MemoryStore, ObjectStore};
 use tests_kit::EventKey;
 use types::{
-    BootNonce, EntityKind, EntityName, Epoch, ObjectId, OsdId, OsdUuid, PgId, StoreRead, StoreReadResult,
-    Uuid,
+    BootNonce, EntityKind, EntityName, Epoch, ObjectId, OsdId, OsdUuid, PgId, StoreRead, StoreReadResult, Uuid,
 };
 use wire::{ControlReply, ControlRequest, Message, PgStatistics};
 
@@ -131,8 +130,15 @@ impl Osds {
         let mut uuid = [0; 16];
         uuid[0] = u8::try_from(osd.0).expect("few OSDs");
         let uuid = OsdUuid(Uuid::from_random(uuid));
-        let config =
-            OsdConfig::new(osd, uuid, nonce_of(osd, node.life), format!("host{osd}"), address_of(osd), DEVICE_BYTES, pg);
+        let config = OsdConfig::new(
+            osd,
+            uuid,
+            nonce_of(osd, node.life),
+            format!("host{osd}"),
+            address_of(osd),
+            DEVICE_BYTES,
+            pg,
+        );
         let stored = read_stored(&node.store);
         let mut actions = Vec::new();
         let machine = Osd::open(config, stored, stage.now(), &mut actions).expect("what the store holds can be opened");
@@ -172,7 +178,8 @@ impl Osds {
         node.flush_scheduled = false;
         let numbers = node.store.flush(usize::MAX);
         for number in numbers {
-            if let Some(Some((owner, ticket))) = self.nodes.get_mut(&osd).and_then(|node| node.commits.remove(&number)) {
+            if let Some(Some((owner, ticket))) = self.nodes.get_mut(&osd).and_then(|node| node.commits.remove(&number))
+            {
                 self.tell(stage, osd, life, Event::Committed { owner, ticket });
             }
         }
@@ -383,7 +390,8 @@ fn read_stored(store: &FaultyStore) -> StoredOsd {
     let keys = store.list_config(PG_KEY_PREFIX).expect("a reopened store answers");
     let pgs = keys.into_iter().map(|(key, _)| {
         let pg = StoredOsd::pg_of_key(&key).expect("the OSD wrote this key");
-        let read = StoreRead::Omap { object: ObjectId::pg_meta(pg), after: vec![], prefix: vec![], keys_max: usize::MAX };
+        let read =
+            StoreRead::Omap { object: ObjectId::pg_meta(pg), after: vec![], prefix: vec![], keys_max: usize::MAX };
         let Ok(StoreReadResult::Omap(page)) = store.read(&read) else { panic!("an omap is read as an omap") };
         (pg, StoredPg::decode(page.entries).expect("what the group wrote can be read"))
     });

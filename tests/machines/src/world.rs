@@ -298,11 +298,15 @@ impl World {
         }
         let booted = map.map_or(0, |map| map.osds.values().filter(|osd| osd.up).count());
         if booted == usize::try_from(self.profile.osds).expect("few") {
-            self.monitors.ask_as_operator(&mut self.stage, "osd pool create", &[
-                ("pool", "p".to_owned()),
-                ("pg_num", self.profile.pg_num.to_string()),
-                ("size", self.profile.size.to_string()),
-            ]);
+            self.monitors.ask_as_operator(
+                &mut self.stage,
+                "osd pool create",
+                &[
+                    ("pool", "p".to_owned()),
+                    ("pg_num", self.profile.pg_num.to_string()),
+                    ("size", self.profile.size.to_string()),
+                ],
+            );
         }
         self.stage.queue.schedule_after(Duration::from_millis(500), Happening::MakePool);
     }
