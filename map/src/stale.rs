@@ -5,18 +5,20 @@
 
 use types::{OsdId, PgId};
 
-use crate::{Change, ClusterMap, Mapping, Placement, Weight};
+use crate::{Change, ClusterMap, Placement, Placer, PublishedMap, Weight};
 
 /// The changes that remove what is stale.
 ///
 /// Temporary sets: nobody of them is up, or they equal the up set. Temporary primaries: down, or the up primary anyway while no
 /// temporary set is in force. Whole-set exceptions: a target is out, or CRUSH says the same by itself. Replacements: the one
 /// replaced is no longer in the set, or the replacement is out, or is in the set anyway. Upmap primaries: out or not in the set.
-pub fn stale_exceptions(mapping: &Mapping) -> Vec<Change> {
-    let map = mapping.map().map();
+///
+/// Only groups with exceptions are placed, so this is cheap enough for every publication.
+pub fn stale_exceptions(map: &PublishedMap) -> Vec<Change> {
+    let mut placer = map.placer();
     let mut changes = Vec::new();
     for (pg, members) in &map.pg_temp {
-        let place = mapping.place(*pg);
+        let place = placer.place(*pg);
         let someone_up = members.iter().any(|osd| map.is_up(*osd));
         let asked: Vec<_> = members.iter().map(|osd| (*osd != crate::HOLE).then_some(*osd)).collect();
         if !someone_up || asked == place.up {
@@ -24,31 +26,36 @@ pub fn stale_exceptions(mapping: &Mapping) -> Vec<Change> {
         }
     }
     for (pg, primary) in &map.primary_temp {
-        let redundant = || !map.pg_temp.contains_key(pg) && mapping.place(*pg).up_primary == Some(*primary);
+        let mut redundant = || !map.pg_temp.contains_key(pg) && placer.place(*pg).up_primary == Some(*primary);
         if !map.is_up(*primary) || redundant() {
             changes.push(Change::PrimaryTemp(*pg, None));
         }
     }
     for (pg, targets) in &map.pg_upmap {
-        let raw = mapping.raw(*pg);
+        let raw = raw_of(&mut placer, map, *pg);
         if targets.iter().any(|osd| is_out(map, *osd)) || targets.iter().map(|osd| Some(*osd)).eq(raw) {
             changes.push(Change::PgUpmap(*pg, None));
         }
     }
     for (pg, pairs) in &map.pg_upmap_items {
-        let kept = effective_replacements(map, *pg, mapping.raw(*pg), pairs);
+        let kept = effective_replacements(map, *pg, raw_of(&mut placer, map, *pg), pairs);
         if kept.len() != pairs.len() {
             changes.push(Change::PgUpmapItems(*pg, Some(kept).filter(|kept| !kept.is_empty())));
         }
     }
     for (pg, primary) in &map.pg_upmap_primary {
-        let Placement { up, raw, .. } = mapping.place(*pg);
+        let Placement { up, raw, .. } = placer.place(*pg);
         let member = up.contains(&Some(*primary)) || raw.contains(&Some(*primary));
         if is_out(map, *primary) || !member {
             changes.push(Change::PgUpmapPrimary(*pg, None));
         }
     }
     changes
+}
+
+/// What CRUSH says of a group.
+fn raw_of(placer: &mut Placer<'_>, map: &ClusterMap, pg: PgId) -> Vec<Option<OsdId>> {
+    map.pools.get(&pg.pool).map_or_else(Vec::new, |pool| placer.raw(pool, pg))
 }
 
 fn is_out(map: &ClusterMap, osd: OsdId) -> bool {

@@ -15,7 +15,7 @@ use super::{
     number::general,
 };
 use crate::{
-    Change, ClusterMap, Mapping, Pool, PublishedMap, Weight, check, conversion::from_crush, decode_map, encode_map,
+    Change, ClusterMap, Pool, PublishedMap, Weight, check, conversion::from_crush, decode_map, encode_map,
     stale_exceptions, views,
 };
 
@@ -215,7 +215,7 @@ impl Run<'_> {
         }
         if request.clean_temps {
             self.say("cleaning pg temps");
-            for change in stale_exceptions(&Mapping::of(&self.published(map)?)) {
+            for change in stale_exceptions(&*self.published(map)?) {
                 match change {
                     Change::PgTemp(pg, None) => drop(map.pg_temp.remove(&pg)),
                     Change::PrimaryTemp(pg, None) => {

@@ -18,8 +18,7 @@ impl Run<'_> {
         }
         self.output.stdout.push_str("checking for upmap cleanups\n");
         let mut commands = String::new();
-        let mapping = Mapping::of(&self.published(map)?);
-        let stale: Vec<Change> = stale_exceptions(&mapping).into_iter().filter(is_upmap).collect();
+        let stale: Vec<Change> = stale_exceptions(&*self.published(map)?).into_iter().filter(is_upmap).collect();
         self.change(map, &mut commands, stale)?;
         let mut keep = false;
         if request.upmap.is_some() {
