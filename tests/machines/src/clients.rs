@@ -118,6 +118,12 @@ impl Clients {
         if client.begun == operations {
             return Ok(());
         }
+        // A monitor that lags may have told it of a map from before the pool; who looks a pool up by name waits likewise.
+        if !client.map.as_ref().is_some_and(|map| map.pools.contains_key(&pool)) {
+            let again = Happening::ClientBegins { client: number };
+            stage.queue.schedule_after(Duration::from_millis(100), again);
+            return Ok(());
+        }
         client.begun += 1;
         self.handle_next += 1;
         let handle = self.handle_next;
