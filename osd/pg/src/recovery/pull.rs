@@ -1,6 +1,6 @@
 //! The primary fetches what it lacks; whoever is asked gives exactly the version asked for, or says that it cannot.
 
-use types::{LogVersion, ObjectId, OsdId, StoreReadResult};
+use types::{Epoch, LogVersion, ObjectId, OsdId, StoreReadResult};
 use wire::{PgBody, PushSource};
 
 use super::{Position, Pull, PullRequest};
@@ -10,20 +10,26 @@ use crate::{
 };
 
 impl Pg {
-    /// Who may have the version that is missing here: members first, then targets, then strays.
+    /// Who may have the version that is missing here: members that have it by their own account, then strays that do,
+    /// then anybody with a copy. What is asked for is one version, and nobody gives another; so to ask in vain costs a
+    /// message. A copy that is to be filled from the start may still hold the last good version of an object.
     pub(crate) fn source_of(&self, object: &ObjectId) -> Option<OsdId> {
         let need = self.missing.get(object)?.need;
         let failed = self.recovery.failed_sources.get(object);
-        let is_candidate = |osd: &OsdId| {
-            let Some(peer) = self.peers.get(osd) else { return false };
-            !failed.is_some_and(|failed| failed.contains(osd))
-                && self.map.is_up(*osd)
-                && peer.info.last_update >= need
-                && !peer.missing.contains_key(object)
-                && (peer.info.is_whole() || peer.info.backfill.is_past(object))
+        let may_be_asked = |osd: &OsdId| {
+            let has_copy = self.peers.get(osd).is_some_and(|peer| peer.info.history.epoch_created > Epoch::ZERO);
+            has_copy && self.map.is_up(*osd) && !failed.is_some_and(|failed| failed.contains(osd))
+        };
+        let should_have = |osd: &OsdId| {
+            self.peers.get(osd).is_some_and(|peer| {
+                peer.info.last_update >= need
+                    && !peer.missing.contains_key(object)
+                    && (peer.info.is_whole() || peer.info.backfill.is_past(object))
+            })
         };
         let members = self.others_acting().chain(self.backfill_targets());
-        members.chain(self.peers.keys().copied()).find(|osd| is_candidate(osd))
+        let candidates: Vec<OsdId> = members.chain(self.peers.keys().copied()).filter(may_be_asked).collect();
+        candidates.iter().find(|osd| should_have(osd)).or(candidates.first()).copied()
     }
 
     pub(crate) fn begin_pull(&mut self, object: &ObjectId, turn: &mut Turn<'_>) {

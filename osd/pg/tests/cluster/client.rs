@@ -140,7 +140,11 @@ impl Client {
             (Work::Append(word), Ok(_)) => self.acknowledged = self.acknowledged.max(word),
             (Work::ReadJournal { acknowledged }, Ok(success)) => self.check_journal(acknowledged, &success.results),
             (Work::ReadJournal { acknowledged }, Err(failure)) => {
-                assert_eq!((failure.error.kind, acknowledged), (ErrorKind::NotFound, 0), "request {request} {failure:?}");
+                assert_eq!(
+                    (failure.error.kind, acknowledged),
+                    (ErrorKind::NotFound, 0),
+                    "request {request} {failure:?}"
+                );
             }
             (Work::Create, Ok(_)) => self.toggle = Some(true),
             (Work::Remove, Ok(_)) => self.toggle = Some(false),
@@ -207,7 +211,8 @@ fn read_register() -> Vec<SubOp> {
 }
 
 fn register_value(results: &[SubOpResult]) -> u64 {
-    let [SubOpResult::Data(data), SubOpResult::Data(xattr), SubOpResult::Data(header), SubOpResult::Omap(page)] = results
+    let [SubOpResult::Data(data), SubOpResult::Data(xattr), SubOpResult::Data(header), SubOpResult::Omap(page)] =
+        results
     else {
         panic!("a register is read in four steps: {results:?}")
     };

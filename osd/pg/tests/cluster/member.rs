@@ -6,7 +6,6 @@ use osd_pg::{AfterCommit, Checks, Event, Pg, PgConfig, Planted, StoredPg, Ticket
 use store::{FaultyStore, ObjectStore};
 use types::{BootNonce, Epoch, ObjectId, OsdId, StoreRead, StoreReadResult, Time};
 
-
 use crate::monitor::PG;
 
 pub struct Member {
@@ -65,8 +64,7 @@ impl Member {
         let mut entries = Vec::new();
         let mut after = Vec::new();
         loop {
-            let read =
-                StoreRead::Omap { object: ObjectId::pg_meta(PG), after, prefix: Vec::new(), keys_max: 50 };
+            let read = StoreRead::Omap { object: ObjectId::pg_meta(PG), after, prefix: Vec::new(), keys_max: 50 };
             let Ok(StoreReadResult::Omap(page)) = self.store.read(&read) else { panic!("read the omap of the PG") };
             after = page.entries.last().map(|(key, _)| key.clone()).unwrap_or_default();
             entries.extend(page.entries);

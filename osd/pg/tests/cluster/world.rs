@@ -318,7 +318,8 @@ impl World {
         self.make_if_named(osd);
         let member = self.members.get_mut(&osd).expect("a member");
         let epoch = member.epoch;
-        let (ready, waiting) = std::mem::take(&mut member.waiting).into_iter().partition(|(wanted, _)| *wanted <= epoch);
+        let (ready, waiting) =
+            std::mem::take(&mut member.waiting).into_iter().partition(|(wanted, _)| *wanted <= epoch);
         member.waiting = waiting;
         for (_, event) in ready {
             self.give_from_outside(osd, event);
@@ -508,7 +509,7 @@ impl World {
                 let now = self.queue.now();
                 let client = self.clients.get_mut(&id).expect("a client");
                 client.hear(now, *reply, &mut self.history);
-                self.after(1, 40, Happening::ClientWork(id));
+                self.after(5, 80, Happening::ClientWork(id));
             }
             (Node::Client(id), _, Content::Message(Message::NewerMap)) => {
                 self.after(1, 50, Happening::MapTo(Node::Client(id)));
@@ -600,6 +601,9 @@ impl World {
     }
 
     fn restart(&mut self, osd: OsdId) {
+        if self.members[&osd].runs {
+            return;
+        }
         let now = self.queue.now();
         self.note(format_args!("osd.{osd} restarts"));
         let packets = self.network.restart(now, &Node::Osd(osd));
