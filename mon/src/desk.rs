@@ -11,6 +11,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Duration,
 };
 
 use map::ClusterMap;
@@ -30,6 +31,9 @@ pub(crate) const INQUIRIES_MAX: usize = 1024;
 /// Outcomes on their way back: one proposal, one confirmation and one beginning at a time, of at most two terms.
 const OUTCOMES_MAX: usize = 16;
 
+/// Before the lead is tried to be confirmed once more; less than a heartbeat.
+const BEGIN_PAUSE: Duration = Duration::from_millis(100);
+
 /// A request for the leader. When the sender of the answer is dropped, this monitor does not lead (any more).
 pub(crate) struct Inquiry {
     pub asker: EntityName,
@@ -37,22 +41,28 @@ pub(crate) struct Inquiry {
     pub answer: oneshot::Sender<ControlReply>,
 }
 
+/// Which machine a task works for. One term may see several: a leader that was cut off for a while begins anew, and what
+/// its former machine proposed must not be taken for the new one's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Reign(u64);
+
 /// What a task that the desk started comes to.
 enum Outcome {
     /// The lead of this term is confirmed.
     Begun(u64),
     /// The lead of this term could not be confirmed yet.
     NotBegun(u64),
-    /// The proposal of this term.
-    Proposed(u64, Result<Applied>),
-    /// A quorum confirmed the lead of this term, or not.
-    Confirmed(u64, Result<()>),
+    /// The proposal of this machine.
+    Proposed(Reign, Result<Applied>),
+    /// A quorum confirmed this machine's lead, or not.
+    Confirmed(Reign, Result<()>),
 }
 
 type Answers = Vec<(oneshot::Sender<ControlReply>, ControlReply)>;
 
 /// What exists while this monitor leads.
 struct Leading {
+    reign: Reign,
     term: u64,
     machine: Leader,
     waiting: BTreeMap<Token, oneshot::Sender<ControlReply>>,
@@ -76,6 +86,7 @@ pub(crate) struct Desk {
     /// The term whose lead is being confirmed.
     beginning: Option<u64>,
     token_next: u64,
+    reign_next: u64,
 }
 
 impl Desk {
@@ -100,6 +111,7 @@ impl Desk {
             leading: None,
             beginning: None,
             token_next: 0,
+            reign_next: 0,
         }
     }
 
@@ -152,6 +164,7 @@ impl Desk {
                 Ok(()) => Outcome::Begun(term),
                 Err(error) => {
                     tracing::debug!(%error, term, "the lead is not confirmed yet");
+                    time::sleep_until(time::Instant::now() + BEGIN_PAUSE).await;
                     Outcome::NotBegun(term)
                 }
             };
@@ -181,7 +194,7 @@ impl Desk {
     }
 
     fn hear_outcome(&mut self, outcome: Outcome) {
-        let leads = |term: u64, leading: &Option<Leading>| leading.as_ref().is_some_and(|now| now.term == term);
+        let reigns = |reign: Reign, leading: &Option<Leading>| leading.as_ref().is_some_and(|now| now.reign == reign);
         match outcome {
             Outcome::NotBegun(term) => {
                 // The next look at the standing begins again, if this monitor still leads.
@@ -192,14 +205,14 @@ impl Desk {
                     self.lead(term);
                 }
             }
-            Outcome::Proposed(term, outcome) if leads(term, &self.leading) => match outcome {
+            Outcome::Proposed(reign, outcome) if reigns(reign, &self.leading) => match outcome {
                 Ok(applied) => self.hear(Event::Applied(applied)),
                 Err(error) => {
                     tracing::warn!(%error, "a proposal is lost");
                     self.hear(Event::ProposalLost);
                 }
             },
-            Outcome::Confirmed(term, outcome) if leads(term, &self.leading) => self.answer_confirmed(outcome),
+            Outcome::Confirmed(reign, outcome) if reigns(reign, &self.leading) => self.answer_confirmed(outcome),
             Outcome::Proposed(..) | Outcome::Confirmed(..) => {}
         }
     }
@@ -207,7 +220,9 @@ impl Desk {
     fn lead(&mut self, term: u64) {
         tracing::info!(term, "this monitor leads");
         let machine = Leader::new(boot_clock_now(), self.settings.clone(), Some(self.first.clone()), Checks::Off);
+        self.reign_next += 1;
         self.leading = Some(Leading {
+            reign: Reign(self.reign_next),
             term,
             machine,
             waiting: BTreeMap::new(),
@@ -221,7 +236,11 @@ impl Desk {
     /// Tells the machine and does what it says.
     fn hear(&mut self, event: Event) {
         let Some(leading) = &mut self.leading else { return };
-        let lost = matches!(event, Event::ProposalLost);
+        let lost = match &event {
+            Event::ProposalLost => true,
+            Event::Applied(applied) => applied.outcome == mon_state::Outcome::Retry,
+            _ => false,
+        };
         let mut actions = Vec::new();
         let state = self.shared.read();
         leading.machine.handle(boot_clock_now(), wall_clock_milliseconds(), &state, event, &mut actions);
@@ -230,9 +249,9 @@ impl Desk {
             match action {
                 Action::Propose(entry) => {
                     let (consensus, outcomes) = (Arc::clone(&self.consensus), self.outcome_sender.clone());
-                    let (term, bytes) = (leading.term, encode_entry(&entry));
+                    let (reign, bytes) = (leading.reign, encode_entry(&entry));
                     tokio::spawn(async move {
-                        let outcome = Outcome::Proposed(term, consensus.propose(bytes).await);
+                        let outcome = Outcome::Proposed(reign, consensus.propose(bytes).await);
                         let _ = outcomes.send(outcome).await;
                     });
                 }
@@ -260,9 +279,9 @@ impl Desk {
             return;
         }
         leading.confirming = Some(std::mem::take(&mut leading.unconfirmed));
-        let (consensus, outcomes, term) = (Arc::clone(&self.consensus), self.outcome_sender.clone(), leading.term);
+        let (consensus, outcomes, reign) = (Arc::clone(&self.consensus), self.outcome_sender.clone(), leading.reign);
         tokio::spawn(async move {
-            let outcome = Outcome::Confirmed(term, consensus.read_index().await);
+            let outcome = Outcome::Confirmed(reign, consensus.read_index().await);
             let _ = outcomes.send(outcome).await;
         });
     }

@@ -158,6 +158,7 @@ impl Leader {
             self.memory.forgive_silence(now);
         }
         self.heard_at = now;
+        self.memory.note_epoch(now, state.epoch());
         match event {
             Event::Request { token, asker, request } => {
                 self.handle_request(now, state, Work { token, asker, request }, actions);

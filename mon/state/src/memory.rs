@@ -96,9 +96,20 @@ pub(crate) struct Memory {
     pub digest: Option<(Time, Arc<ClusterDigest>)>,
     pub clients: ClientBlock,
     pub quorum: Quorum,
+    /// The epoch of the published map, and since when this leader knows it.
+    pub epoch_since: Option<(Epoch, Time)>,
+    /// The epoch whose exceptions to placement were last looked through.
+    pub exceptions_seen_in: Option<Epoch>,
 }
 
 impl Memory {
+    /// Notes the published epoch.
+    pub fn note_epoch(&mut self, now: Time, epoch: Epoch) {
+        if self.epoch_since.is_none_or(|(known, _)| known != epoch) {
+            self.epoch_since = Some((epoch, now));
+        }
+    }
+
     /// Remembers that another process took this OSD's place.
     pub fn remember_replaced(&mut self, osd: OsdId, nonce: BootNonce) {
         let replaced = self.replaced.entry(osd).or_default();

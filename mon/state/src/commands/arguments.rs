@@ -125,6 +125,10 @@ fn named_words(spec: &'static CommandSpec, words: &[&str]) -> Result<BTreeMap<&'
             let text = match value {
                 Some(value) => value.to_owned(),
                 None if argument.kind == ArgumentKind::Confirm => String::new(),
+                // `--detail` for `detail`.
+                None if matches!(argument.kind, ArgumentKind::Choice([only]) if *only == argument.name) => {
+                    argument.name.to_owned()
+                }
                 None => match words.next() {
                     Some(value) => (*value).to_owned(),
                     None => {

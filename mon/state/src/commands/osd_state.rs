@@ -1,13 +1,13 @@
 //! Commands that change what OSDs are: in, out, down, lost, gone; and the cluster's flags and fill levels.
 
-use std::{fmt::Write, sync::Arc};
+use std::{collections::BTreeSet, fmt::Write, sync::Arc};
 
 use map::{Change, ClusterFlags, Death, FullRatios, OsdState, Weight};
 use types::{Error, OsdId, Result};
 use wire::CommandAnswer;
 
 use super::{
-    Arguments,
+    Arguments, osd_look,
     view::{View, answer_status},
 };
 use crate::{draft::Draft, hierarchy};
@@ -83,6 +83,16 @@ fn check_confirmed(arguments: &Arguments, osd: OsdId, what: &str) -> Result<()> 
     Err(Error::invalid(format!("{what} osd.{osd} cannot be undone; add --yes-i-really-mean-it")))
 }
 
+/// Ceph: `osd destroy` and `osd purge` refuse when data still needs the OSD, unless forced.
+fn check_safe_to_destroy(view: &View<'_>, arguments: &Arguments, osd: OsdId) -> Result<()> {
+    if arguments.is_confirmed("force") || osd_look::destroy_report(view, &BTreeSet::from([osd])).is_safe {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "osd.{osd} is not safe to destroy: placement groups are on it, or nothing is known of that; add --force to go on"
+    )))
+}
+
 pub(super) fn rm(_: &View<'_>, draft: &mut Draft, arguments: &Arguments) -> Result<CommandAnswer> {
     let mut done = Vec::new();
     for osd in arguments.osds("ids") {
@@ -98,10 +108,11 @@ pub(super) fn rm(_: &View<'_>, draft: &mut Draft, arguments: &Arguments) -> Resu
     Ok(join(&done))
 }
 
-pub(super) fn destroy(_: &View<'_>, draft: &mut Draft, arguments: &Arguments) -> Result<CommandAnswer> {
+pub(super) fn destroy(view: &View<'_>, draft: &mut Draft, arguments: &Arguments) -> Result<CommandAnswer> {
     let osd = arguments.osd("id");
     check_is_down(draft, osd)?;
     check_confirmed(arguments, osd, "destroying")?;
+    check_safe_to_destroy(view, arguments, osd)?;
     draft.change(Change::OsdLost { osd })?;
     Ok(answer_status(format!("destroyed osd.{osd}")))
 }
@@ -114,7 +125,7 @@ pub(super) fn lost(_: &View<'_>, draft: &mut Draft, arguments: &Arguments) -> Re
     Ok(answer_status(format!("marked osd lost in epoch {}", draft.map().epoch)))
 }
 
-pub(super) fn purge(_: &View<'_>, draft: &mut Draft, arguments: &Arguments) -> Result<CommandAnswer> {
+pub(super) fn purge(view: &View<'_>, draft: &mut Draft, arguments: &Arguments) -> Result<CommandAnswer> {
     let osd = arguments.osd("id");
     check_confirmed(arguments, osd, "purging")?;
     if !draft.map().osds.contains_key(&osd) && !hierarchy::contains_osd(&draft.map().crush, osd) {
@@ -122,6 +133,7 @@ pub(super) fn purge(_: &View<'_>, draft: &mut Draft, arguments: &Arguments) -> R
     }
     if draft.map().osds.contains_key(&osd) {
         check_is_down(draft, osd)?;
+        check_safe_to_destroy(view, arguments, osd)?;
         draft.change(Change::OsdRemove { osd })?;
     }
     if hierarchy::contains_osd(&draft.map().crush, osd) {

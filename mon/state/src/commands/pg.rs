@@ -1,8 +1,8 @@
 //! Placement groups: where they are by the map, and how they are by the manager's digest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use map::{ClusterMap, Placement, Pool};
+use map::{ClusterMap, PgCondition, Placement, Pool};
 use serde_json::{Value, json};
 use types::{ObjectName, OsdId, PgId, Result, limits};
 use wire::{CommandAnswer, PgStateFlags, PgStatistics};
@@ -146,23 +146,57 @@ fn pg_json(pg: PgId, place: &Placement, reported: Option<&PgStatistics>, otherwi
     row
 }
 
-fn rows<'m>(view: &View<'_>, pools: impl Iterator<Item = &'m Pool>) -> Vec<Value> {
-    let digest = view.fresh_digest();
-    // The digest lists at most a number of groups that are not clean; beyond it a group's state is not known here.
-    let complete = digest.is_some_and(|digest| {
+/// Whether a group that the digest does not list is clean for sure: every group was reported, and all that are not clean are
+/// listed.
+fn lists_all_unclean(view: &View<'_>) -> bool {
+    view.fresh_digest().is_some_and(|digest| {
         let clean = PgStateFlags::ACTIVE.with(PgStateFlags::CLEAN);
-        let unclean: u64 = digest
-            .pg_states
-            .iter()
-            .filter(|(state, _)| !state.contains(clean))
-            .map(|(_, count)| u64::from(*count))
-            .sum();
+        let unclean = digest.pg_states.iter().filter(|(state, _)| !state.contains(clean));
+        let unclean: u64 = unclean.map(|(_, count)| u64::from(*count)).sum();
         let reported: u64 = digest.pg_states.iter().map(|(_, count)| u64::from(*count)).sum();
         unclean == digest.pgs_not_clean.len() as u64 && reported == view.pg_count()
-    });
-    let otherwise = if complete { "active+clean" } else { "unknown" };
-    let reported: BTreeMap<PgId, &PgStatistics> =
-        digest.iter().flat_map(|digest| &digest.pgs_not_clean).map(|row| (row.pg, row)).collect();
+    })
+}
+
+fn reported<'a>(view: &'a View<'_>) -> BTreeMap<PgId, &'a PgStatistics> {
+    view.fresh_digest().into_iter().flat_map(|digest| &digest.pgs_not_clean).map(|row| (row.pg, row)).collect()
+}
+
+/// What is known of each group's condition on the published map; groups of which nothing is known are not there.
+pub(super) fn conditions(view: &View<'_>) -> BTreeMap<PgId, PgCondition> {
+    if view.settled_digest().is_none() {
+        return BTreeMap::new();
+    }
+    let (complete, reported) = (lists_all_unclean(view), reported(view));
+    let mut placer = view.map.placer();
+    let mut conditions = BTreeMap::new();
+    for pg in view.map.map().pgs() {
+        if let Some(row) = reported.get(&pg) {
+            let acting: BTreeSet<OsdId> = row.acting.iter().copied().collect();
+            // Which copies of a degraded group are whole is not in its report: only the primary's is taken for it.
+            let degraded = row.state.contains(PgStateFlags::DEGRADED);
+            let whole = if degraded { row.acting.first().copied().into_iter().collect() } else { acting.clone() };
+            let condition = PgCondition {
+                active: row.state.contains(PgStateFlags::ACTIVE),
+                clean: row.state.contains(PgStateFlags::CLEAN),
+                acting,
+                up: row.up.iter().copied().collect(),
+                whole,
+            };
+            conditions.insert(pg, condition);
+        } else if complete {
+            let place = placer.place(pg);
+            let acting: BTreeSet<OsdId> = place.acting_osds().collect();
+            let up = place.up_osds().collect();
+            conditions.insert(pg, PgCondition { active: true, clean: true, whole: acting.clone(), acting, up });
+        }
+    }
+    conditions
+}
+
+fn rows<'m>(view: &View<'_>, pools: impl Iterator<Item = &'m Pool>) -> Vec<Value> {
+    let otherwise = if lists_all_unclean(view) { "active+clean" } else { "unknown" };
+    let reported = reported(view);
     let mut placer = view.map.placer();
     let mut rows = Vec::new();
     for pool in pools {

@@ -13,7 +13,7 @@ use wire::CommandAnswer;
 use super::{
     Arguments,
     suggest::nearest,
-    view::{View, answer_json, answer_status, pool_by_name},
+    view::{View, answer_json, answer_status, answer_value, pool_by_name},
 };
 use crate::{draft::Draft, hierarchy, settings::Settings};
 
@@ -116,52 +116,13 @@ fn check_pgs_per_osd(settings: &Settings, map: &ClusterMap, more: u64) -> Result
     Ok(())
 }
 
-/// A pool as Ceph's `osd dump` shows it.
-pub(super) fn pool_json(map: &ClusterMap, pool: &Pool) -> Value {
-    json!({
-        "pool": pool.id,
-        "pool_id": pool.id,
-        "pool_name": pool.name,
-        "type": if pool.kind == PoolKind::Replicated { 1 } else { 3 },
-        "size": pool.size,
-        "min_size": pool.min_size,
-        "crush_rule": pool.crush_rule,
-        "crush_rule_name": map.crush.rule_name(pool.crush_rule),
-        "object_hash": pool.object_hash,
-        "pg_autoscale_mode": "off",
-        "pg_num": pool.pg_num,
-        "pg_placement_num": pool.pgp_num,
-        "flags": pool.flags.0,
-        "flags_names": flag_names(pool.flags),
-        "quota_max_bytes": pool.quota_bytes,
-        "quota_max_objects": pool.quota_objects,
-        "snap_seq": pool.snapshot_sequence,
-        "snap_epoch": 0,
-        "options": pool.options,
-        "application_metadata": pool.applications,
-        "create_epoch": pool.created,
-        "last_change": pool.changed.to_string(),
-    })
-}
-
-fn flag_names(flags: PoolFlags) -> String {
-    let names = [
-        (PoolFlags::HASHPSPOOL, "hashpspool"),
-        (PoolFlags::NO_DELETE, "nodelete"),
-        (PoolFlags::FULL_QUOTA, "full_quota"),
-    ];
-    let set: Vec<&str> = names.iter().filter(|(flag, _)| flags.contains(*flag)).map(|(_, name)| *name).collect();
-    set.join(",")
-}
-
 pub(super) fn ls(view: &View<'_>, arguments: &Arguments) -> Result<CommandAnswer> {
     let map = view.map.map();
-    let pools: Vec<Value> = if arguments.text_if("detail").is_some() {
-        map.pools.values().map(|pool| pool_json(map, pool)).collect()
-    } else {
-        map.pools.values().map(|pool| json!(pool.name)).collect()
-    };
-    Ok(answer_json(&Value::Array(pools)))
+    if arguments.text_if("detail").is_some() {
+        return answer_value(&map::views::pools(map));
+    }
+    let names: Vec<&str> = map.pools.values().map(|pool| pool.name.as_str()).collect();
+    answer_value(&names)
 }
 
 pub(super) fn rm(view: &View<'_>, draft: &mut Draft, arguments: &Arguments) -> Result<CommandAnswer> {

@@ -108,6 +108,8 @@ pub(crate) const fn change(
 pub(crate) const TEXT: ArgumentKind = ArgumentKind::Text { bytes_max: 1024 };
 /// `--yes-i-really-mean-it`.
 pub(crate) const CONFIRM: ArgumentSpec = may("yes_i_really_mean_it", ArgumentKind::Confirm);
+/// `--force`.
+pub(crate) const FORCE: ArgumentSpec = may("force", ArgumentKind::Confirm);
 /// `--yes-i-really-really-mean-it`.
 pub(crate) const CONFIRM_TWICE: ArgumentSpec = may("yes_i_really_really_mean_it", ArgumentKind::Confirm);
 

@@ -8,7 +8,7 @@ use super::{
     blocklist, config_key, crush_tree, df, exceptions, general, health, mon, osd_look, osd_state, pg, pool, status,
     table::{
         ArgumentKind::{Choice, Client, Confirm, Decimal, Flag, Integer, Osd, Osds, Pg, Pool, Text, Words},
-        CONFIRM, CONFIRM_TWICE, CommandSpec, TEXT, change, look, may, need,
+        CONFIRM, CONFIRM_TWICE, CommandSpec, FORCE, TEXT, change, look, may, need,
     },
 };
 use crate::state::{KEY_BYTES_MAX, KEY_VALUE_BYTES_MAX, LOG_LINES_MAX};
@@ -60,6 +60,13 @@ pub(crate) static TABLE: &[CommandSpec] = &[
         "where an object is",
         pg::osd_map,
     ),
+    look(
+        "osd ok-to-stop",
+        &[need("ids", Osds)],
+        "whether all data stays available without these",
+        osd_look::ok_to_stop,
+    ),
+    look("osd safe-to-destroy", &[need("ids", Osds)], "whether no data needs these", osd_look::safe_to_destroy),
     look("osd getmap", &[], "the cluster map in its binary form", osd_look::getmap),
     change("osd out", &[need("ids", Osds)], "let OSDs give their data to others", osd_state::out),
     change("osd in", &[need("ids", Osds)], "let OSDs take data", osd_state::mark_in),
@@ -67,11 +74,11 @@ pub(crate) static TABLE: &[CommandSpec] = &[
     change("osd rm", &[need("ids", Osds)], "forget OSDs that are down and out of the placement tree", osd_state::rm),
     change(
         "osd destroy",
-        &[need("id", Osd), CONFIRM],
+        &[need("id", Osd), FORCE, CONFIRM],
         "declare an OSD's data gone; its number stays",
         osd_state::destroy,
     ),
-    change("osd purge", &[need("id", Osd), CONFIRM], "remove an OSD from everything", osd_state::purge),
+    change("osd purge", &[need("id", Osd), FORCE, FORCE, CONFIRM], "remove an OSD from everything", osd_state::purge),
     change("osd lost", &[need("id", Osd), CONFIRM], "go on without what only this OSD has", osd_state::lost),
     change(
         "osd reweight",

@@ -1,5 +1,7 @@
 //! What a command looks at, and how figures become JSON.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use map::PublishedMap;
 use serde_json::{Map, Number, Value};
@@ -7,6 +9,9 @@ use types::{Error, PoolId, Result, Time};
 use wire::{ClusterDigest, CommandAnswer};
 
 use crate::{memory::Memory, settings::Settings, state::State};
+
+/// After a change of the map every OSD has reported on it and the manager has passed that on: several report intervals.
+const SETTLED_AFTER: Duration = Duration::from_secs(10);
 
 /// The replicated state and the leader's memory at one moment.
 pub(crate) struct View<'a> {
@@ -27,6 +32,14 @@ impl View<'_> {
     /// The newest digest, however old.
     pub fn digest(&self) -> Option<&ClusterDigest> {
         self.memory.digest.as_ref().map(|(_, digest)| digest.as_ref())
+    }
+
+    /// The newest digest, if all of it was reported on the published map for sure. One that came soon after a change may still
+    /// call a placement group clean that has just lost a copy.
+    pub fn settled_digest(&self) -> Option<&ClusterDigest> {
+        let (at, _) = self.memory.digest.as_ref()?;
+        let (_, since) = self.memory.epoch_since?;
+        self.fresh_digest().filter(|_| *at >= since + SETTLED_AFTER)
     }
 
     /// How old the newest digest is, in milliseconds.
@@ -60,6 +73,12 @@ pub(crate) fn pool_name(map: &map::ClusterMap, id: PoolId) -> String {
 /// An answer of JSON alone.
 pub(crate) fn answer_json(value: &Value) -> CommandAnswer {
     CommandAnswer { status: String::new(), output: Bytes::from(value.to_string()) }
+}
+
+/// An answer of a value as JSON alone.
+pub(crate) fn answer_value(value: &impl serde::Serialize) -> Result<CommandAnswer> {
+    let output = serde_json::to_vec(value).map_err(|error| Error::internal(format!("write the answer: {error}")))?;
+    Ok(CommandAnswer { status: String::new(), output: output.into() })
 }
 
 /// An answer of a sentence alone.

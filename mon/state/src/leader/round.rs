@@ -111,6 +111,7 @@ impl<'a> Round<'a> {
     }
 
     fn run(mut self) -> Result<Planned> {
+        self.run_service("exceptions", placement_requests::plan_stale_exceptions);
         for work in &self.input.batch {
             let checkpoint = self.draft.checkpoint();
             let outcome = self.plan_work(work).and_then(|owed| self.check_part().map(|()| owed));
@@ -205,7 +206,6 @@ impl<'a> Round<'a> {
         self.run_service("failure", |memory, draft| failure::plan_failures(now, settings, memory, draft));
         self.run_service("out", |memory, draft| out::plan_out(now, settings, memory, draft));
         self.run_service("managers", |memory, draft| managers::plan_managers(now, settings, memory, draft));
-        self.run_service("temporary sets", |_, draft| placement_requests::plan_dead_pg_temp(draft));
         self.run_service("blocklist", |_, draft| clients::plan_blocklist(draft));
     }
 

@@ -3,12 +3,12 @@
 //! Owns: which of these still make sense on the map as it is. A request that came too late changes nothing; the
 //! asker has the newer map soon and asks anew.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use map::{Change, ClusterMap, HOLE};
 use types::{BootNonce, Epoch, Error, OsdId, PgId, Result};
 
-use crate::draft::Draft;
+use crate::{draft::Draft, memory::Memory};
 
 /// Placement groups in one request; an OSD that leads more sends several.
 const SETS_MAX: usize = 10_000;
@@ -74,17 +74,12 @@ pub(crate) fn plan_pgs_created(draft: &mut Draft, pgs: &[PgId]) -> Result<()> {
     Ok(())
 }
 
-/// Removes temporary sets that name nobody who is up: they would only keep a placement group from serving.
-pub(crate) fn plan_dead_pg_temp(draft: &mut Draft) -> Result<()> {
-    let map = draft.map();
-    let dead: Vec<PgId> = map
-        .pg_temp
-        .iter()
-        .filter(|(_, set)| !set.iter().any(|osd| map.osds.get(osd).is_some_and(|state| state.up)))
-        .map(|(pg, _)| *pg)
-        .collect();
-    for pg in dead {
-        draft.change(Change::PgTemp(pg, None))?;
+/// Removes exceptions that outlived their reason. Looked for once in each epoch, before anything else is planned.
+pub(crate) fn plan_stale_exceptions(memory: &mut Memory, draft: &mut Draft) -> Result<()> {
+    let base = Arc::clone(draft.base());
+    if memory.exceptions_seen_in == Some(base.epoch()) {
+        return Ok(());
     }
-    Ok(())
+    memory.exceptions_seen_in = Some(base.epoch());
+    map::stale_exceptions(&base).into_iter().try_for_each(|change| draft.change(change))
 }

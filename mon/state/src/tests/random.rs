@@ -26,7 +26,7 @@ const LINES: &[&str] = &[
     "osd pool set p2 size 3",
     "osd pool set p2 size 2",
     "osd reweight 3 0.5",
-    "osd purge 4 --yes-i-really-mean-it",
+    "osd purge 4 --force --yes-i-really-mean-it",
     "osd lost 5 --yes-i-really-mean-it",
     "osd crush reweight osd.0 2.0",
     "osd crush add-bucket r1 rack root=default",
