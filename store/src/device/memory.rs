@@ -8,11 +8,15 @@ use types::{Error, Result};
 use super::BlockDevice;
 use crate::tape::{Tape, TapeEvent};
 
+/// Called before each write and flush.
+type Hook = Arc<dyn Fn() + Send + Sync>;
+
 struct State {
     content: Vec<u8>,
     operations_until_failure: Option<u64>,
     bytes_written: u64,
     flushes: u64,
+    hook: Option<Hook>,
 }
 
 /// A device in memory.
@@ -29,7 +33,7 @@ impl MemoryDevice {
 
     /// A device with this content.
     pub fn with_content(content: Vec<u8>) -> Self {
-        let state = State { content, operations_until_failure: None, bytes_written: 0, flushes: 0 };
+        let state = State { content, operations_until_failure: None, bytes_written: 0, flushes: 0, hook: None };
         Self { state: Mutex::new(state), tape: None }
     }
 
@@ -59,11 +63,21 @@ impl MemoryDevice {
         (state.bytes_written, state.flushes)
     }
 
+    /// Calls this before each further write and flush, without holding any lock: what it does happens in the middle
+    /// of whatever writes.
+    pub fn set_hook(&self, hook: impl Fn() + Send + Sync + 'static) {
+        self.state().hook = Some(Arc::new(hook));
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no holder of this lock panics: ranges are checked by slicing in tests only")
     }
 
     fn begin_change(&self, doing: &str) -> Result<MutexGuard<'_, State>> {
+        let hook = self.state().hook.clone();
+        if let Some(hook) = hook {
+            hook();
+        }
         let mut state = self.state();
         if let Some(left) = &mut state.operations_until_failure {
             if *left == 0 {

@@ -90,6 +90,12 @@ impl Allocator {
         Some(runs)
     }
 
+    /// Searches from the beginning again, so that tests see units used again as early as that may happen.
+    #[cfg(test)]
+    pub fn rewind(&mut self) {
+        self.cursor = 0;
+    }
+
     /// Marks a unit as used; `false` when it already was.
     pub fn set_used(&mut self, unit: u64) -> bool {
         if self.is_used(unit) {

@@ -95,10 +95,10 @@ pub fn transaction(random: &mut SeededRandom) -> Transaction {
 /// Moves the engine on by a random piece.
 pub fn random_step(engine: &Engine, random: &mut SeededRandom) {
     match random.below(12) {
-        0..=2 => drop(engine.step_prepare()),
-        3..=5 => drop(engine.step_journal()),
-        6 | 7 => drop(engine.step_apply()),
-        8 => drop(engine.step_certain()),
+        0..=2 => _ = engine.step_prepare(),
+        3..=5 => _ = engine.step_journal(),
+        6 | 7 => _ = engine.step_apply(),
+        8 => _ = engine.step_certain(),
         9 => engine.step_checkpoint(Scope::WriteBack),
         10 if random.chance(1, 3) => engine.step_checkpoint(Scope::Trim),
         _ => {}
