@@ -1,7 +1,7 @@
 //! The log of a process: one line per event, with time, level, who speaks, where, and what.
 //!
 //! `IKA_LOG` chooses what is logged, in the syntax of `tracing_subscriber::EnvFilter` (`info`, `debug,openraft=warn`);
-//! without it everything from INFO up is. A log file is cut at a bound and its predecessor kept as `NAME.1`, so that
+//! without it everything from INFO up is (nothing from the consensus library). A log file is cut at a bound and its predecessor kept as `NAME.1`, so that
 //! logs take at most twice [`LOG_FILE_BYTES_MAX`]. A line that cannot be written is dropped: a full log disk must not
 //! stop a daemon.
 
@@ -18,6 +18,10 @@ use rotate::RotatingFile;
 
 /// Bytes after which a log file becomes `NAME.1` and a new one begins: some 400,000 lines, days of a healthy daemon.
 pub const LOG_FILE_BYTES_MAX: u64 = 64 << 20;
+
+/// What is logged when nothing is chosen. The consensus library calls every peer that does not answer an ERROR; what of it
+/// needs a human, the monitor says itself and health shows.
+const FILTER_DEFAULT: &str = "info,openraft=off";
 
 /// The variable that chooses what is logged.
 pub const FILTER_VARIABLE: &str = "IKA_LOG";
@@ -63,7 +67,7 @@ pub fn start(role: &str, name: &str, destination: Destination, kind: LineKind) -
 }
 
 fn filter_of(text: Option<&str>) -> Result<EnvFilter> {
-    let text = text.unwrap_or("info");
+    let text = text.unwrap_or(FILTER_DEFAULT);
     EnvFilter::try_new(text).map_err(|error| {
         Error::invalid(format!("{FILTER_VARIABLE} is `{text}`: {error}; it would be like `info` or `debug,net=warn`"))
     })
