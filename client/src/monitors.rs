@@ -60,8 +60,12 @@ impl Monitors {
             let now = boot_clock_now();
             if deadline.is_some_and(|deadline| now + PAUSE >= deadline) {
                 let seconds = now.since(begun).as_secs();
+                let unknown = match request {
+                    ControlRequest::Command(_) => ", so the command may or may not have taken effect",
+                    _ => "",
+                };
                 return Err(Error::retry(format!(
-                    "no monitor answered for {seconds} s, outcome unknown; the last try: {last}"
+                    "no monitor answered for {seconds} s{unknown}; the last try: {last}"
                 )));
             }
             if now >= warn_at {

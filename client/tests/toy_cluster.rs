@@ -1,6 +1,8 @@
 //! The library over real sockets, against a monitor and OSDs that are toys: they keep objects in memory, remember
 //! requests, and go silent, break sessions or hand over their groups when a test says so.
 
+#![expect(clippy::unwrap_used, reason = "the toys are part of the test: what fails in them fails it")]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,

@@ -54,7 +54,7 @@ pub(super) fn detail(value: &Value) -> String {
             scalar(&pool["pool_name"]),
             scalar(&pool["size"]),
             scalar(&pool["min_size"]),
-            scalar(&pool["crush_rule_name"]),
+            scalar(&pool["crush_rule"]),
             scalar(&pool["pg_num"]),
             scalar(&pool["pg_placement_num"]),
             scalar(&pool["flags_names"]),
