@@ -3,6 +3,7 @@
 //! Owns: which commands make up a word of `./dev`. Does not know: what a bare machine lacks (that is `./dev`'s), or
 //! anything of what the crates do. Each word stops at the first step that fails and says which; exit code 1.
 
+mod bench;
 mod steps;
 mod test_run;
 mod tidy;
@@ -47,6 +48,12 @@ enum Word {
         #[arg(default_value = "")]
         name: String,
     },
+    /// Measures a cluster of three OSDs on this machine: the figures of docs/performance.md.
+    Bench {
+        /// Seconds of each measurement.
+        #[arg(long, default_value_t = 10)]
+        seconds: u32,
+    },
 }
 
 fn main() -> ExitCode {
@@ -82,5 +89,6 @@ fn run(word: Word, root: &Path) -> Result<()> {
             let arguments = ["test", "--locked", "-p", "ika-tests-machines", "--", "--nocapture", name.as_str()];
             steps::cargo_with(root, &arguments, &[(variable.0, &variable.1)])
         }
+        Word::Bench { seconds } => bench::run(root, seconds),
     }
 }
