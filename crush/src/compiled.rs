@@ -34,13 +34,20 @@ impl Span {
     }
 }
 
+/// Weights to draw with, and the greatest of them.
+#[derive(Clone, Copy, Debug)]
+struct Draws {
+    weights: Span,
+    heaviest: u32,
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     Uniform,
     List { weights: Span, sums: Span },
     Tree { nodes: Span },
     Straw { straws: Span },
-    Straw2 { weights: Span },
+    Straw2 { weights: Draws },
 }
 
 /// One bucket, as placement sees it.
@@ -66,7 +73,7 @@ impl Node {
 #[derive(Clone, Debug)]
 struct Replacement {
     ids: Option<Span>,
-    weights: Vec<Span>,
+    weights: Vec<Draws>,
 }
 
 /// One set of choose arguments, by slot.
@@ -147,6 +154,10 @@ impl CompiledMap {
         span
     }
 
+    fn add_draws(&mut self, weights: &[u32]) -> Draws {
+        Draws { weights: self.add_numbers(weights), heaviest: weights.iter().copied().max().unwrap_or(0) }
+    }
+
     fn add_bucket(&mut self, bucket: &Bucket) -> Result<Node, Error> {
         if bucket.hash != HASH_RJENKINS1 {
             return Err(Error::invalid(format!("bucket {} has the unknown item hash {}", bucket.id, bucket.hash)));
@@ -176,7 +187,7 @@ impl CompiledMap {
             }
             BucketContents::Tree { nodes } => Kind::Tree { nodes: self.add_numbers(nodes) },
             BucketContents::Straw { straws, .. } => Kind::Straw { straws: self.add_numbers(straws) },
-            BucketContents::Straw2 { weights } => Kind::Straw2 { weights: self.add_numbers(weights) },
+            BucketContents::Straw2 { weights } => Kind::Straw2 { weights: self.add_draws(weights) },
         };
         Ok(Node { id: bucket.id, type_id: i32::from(bucket.type_id), items: self.add_ids(&bucket.items), kind })
     }
@@ -200,7 +211,7 @@ impl CompiledMap {
             }
             by_slot[slot] = Some(Replacement {
                 ids: (!argument.ids.is_empty()).then(|| self.add_ids(&argument.ids)),
-                weights: argument.weight_sets.iter().map(|weights| self.add_numbers(weights)).collect(),
+                weights: argument.weight_sets.iter().map(|weights| self.add_draws(weights)).collect(),
             });
         }
         Ok(Replacements { by_slot })
@@ -248,7 +259,7 @@ impl CompiledMap {
                         *replacement.weights.get(position).or(replacement.weights.last()).unwrap_or(&weights),
                     ),
                 };
-                straw2_pick(ids, weights.of(&self.numbers), x, r)
+                straw2_pick(ids, weights.weights.of(&self.numbers), weights.heaviest, x, r)
             }
             Kind::Uniform => return self.pick_by_permutation(node, permutations, x, r),
             Kind::List { weights, sums } => {

@@ -4,6 +4,10 @@
 //! mixes placement seeds. The two string hashes turn object names into 32 bits before they are folded onto a pool's
 //! placement groups. All of them are part of the contract with existing clusters: a changed bit moves data.
 
+mod lanes;
+
+pub(crate) use lanes::{LANES, hash32_3_lanes};
+
 /// The start value of every word hash.
 const SEED: u32 = 1_315_423_911;
 /// Two arbitrary words that fill the mix where there are fewer arguments than it takes.
@@ -64,16 +68,6 @@ pub fn hash32_3(a: u32, b: u32, c: u32) -> u32 {
     mix(&mut b, &mut x, &mut hash);
     mix(&mut y, &mut c, &mut hash);
     hash
-}
-
-/// [`hash32_3`] of (`a`, each of `b`, `c`), written so that the compiler keeps all lanes in vector registers.
-#[inline(always)]
-pub(crate) fn hash32_3_lanes<const LANES: usize>(a: u32, b: &[i32; LANES], c: u32) -> [u32; LANES] {
-    let mut hashes = [0u32; LANES];
-    for (hash, b) in hashes.iter_mut().zip(b) {
-        *hash = hash32_3(a, b.cast_unsigned(), c);
-    }
-    hashes
 }
 
 /// The hash of four words.

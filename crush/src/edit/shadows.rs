@@ -37,12 +37,14 @@ impl CrushMap {
     pub fn rebuild_shadows(&mut self) -> Result<(), Error> {
         let old_ids = self.shadow_buckets.clone();
         self.drop_dead_classes();
-        let shadows: Vec<i32> = self.buckets().map(|bucket| bucket.id).filter(|id| self.is_shadow(*id)).collect();
-        if !shadows.is_empty() {
+        let mut pending: Vec<i32> = self.roots().into_iter().filter(|id| self.is_shadow(*id)).collect();
+        if !pending.is_empty() {
             // As Ceph does whenever it removes a tree.
             self.repair_choose_args();
         }
-        for shadow in shadows {
+        while let Some(shadow) = pending.pop() {
+            let Some(bucket) = self.bucket(shadow) else { continue };
+            pending.extend(bucket.items.iter().filter(|item| **item < 0));
             self.drop_bucket(shadow);
             self.item_names.remove(&shadow);
             self.item_classes.remove(&shadow);
@@ -108,19 +110,21 @@ impl CrushMap {
         let mut places = Vec::new();
         for (place, (item, weight)) in bucket.weighted_items().into_iter().enumerate() {
             if item >= 0 {
-                if self.item_classes.get(&item) == Some(&class) {
-                    items.push((item, weight));
-                    places.push(place);
+                if self.item_classes.get(&item) != Some(&class) {
+                    continue;
                 }
+                items.push((item, weight));
             } else {
                 let child = self.clone_for_class(item, class, rebuilding, depth + 1)?;
                 items.push((child, self.bucket(child).map_or(0, crate::map::Bucket::weight)));
-                places.push(place);
             }
-        }
-        if bucket.algorithm() == Algorithm::Uniform && items.iter().any(|(_, weight)| *weight != 0) {
-            // Ceph makes the shadow empty, with items of weight 0, and can then add none of another weight.
-            return Err(Error::invalid(format!("bucket {original} is uniform: it cannot hold devices with classes")));
+            places.push(place);
+            if bucket.algorithm() == Algorithm::Uniform && items.last().is_some_and(|(_, weight)| *weight != 0) {
+                // Ceph makes the shadow without items, so of weight 0, and can then add none of another weight.
+                return Err(Error::invalid(format!(
+                    "bucket {original} is uniform: it cannot hold devices with classes"
+                )));
+            }
         }
         let old = rebuilding.old_ids.get(&original).and_then(|shadows| shadows.get(&class)).copied();
         let id = old.unwrap_or_else(|| {

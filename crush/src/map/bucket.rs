@@ -141,7 +141,7 @@ impl Bucket {
     /// A bucket of these items with these weights.
     ///
     /// # Errors
-    /// When the weights do not fit the algorithm (uniform: all the same; tree: at most 64 items; sums within 32 bits).
+    /// When there are more than 64 items for a tree, or the sum of the weights does not fit 32 bits.
     pub fn new(
         id: i32,
         type_id: u16,
@@ -241,13 +241,12 @@ impl Bucket {
         }
         let contents = match self.algorithm() {
             Algorithm::Uniform => {
+                // The first item's weight is everyone's, whatever they came with.
                 let item_weight = weights.first().copied().unwrap_or(0);
-                if weights.iter().any(|weight| *weight != item_weight) {
-                    return Err(Error::invalid(format!(
-                        "bucket {} is uniform: all its items must have the same weight",
-                        self.id
-                    )));
-                }
+                let size = u32::try_from(weights.len()).expect("buckets have at most a million items");
+                total = item_weight.checked_mul(size).ok_or_else(|| {
+                    Error::range(format!("the weights in bucket {} add up to 65536 or more", self.id))
+                })?;
                 BucketContents::Uniform { item_weight }
             }
             Algorithm::List => BucketContents::List { weights, sums },

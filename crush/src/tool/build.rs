@@ -38,7 +38,8 @@ pub(super) fn build(run: &mut Run<'_>, arguments: &Arguments) -> Result<CrushMap
             let mut bucket_name = if size == 0 { name.clone() } else { format!("{name}{number}") };
             bucket_name.truncate(NAME_MAX);
             map.item_names.insert(id, bucket_name);
-            upper.push((id, map.bucket(id).map_or(0, crate::map::Bucket::weight)));
+            // What its items weigh, even if a uniform bucket cannot show it.
+            upper.push((id, items.iter().fold(0u32, |sum, (_, weight)| sum.wrapping_add(*weight))));
         }
         lower = upper;
         root = if size == 0 { name.clone() } else { format!("{name}0") };

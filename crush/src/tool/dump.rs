@@ -147,9 +147,9 @@ fn tunables(map: &CrushMap) -> Value {
         "jewel"
     } else if version4 {
         "hammer"
-    } else if needs3 || version3 {
+    } else if needs3 {
         "firefly"
-    } else if needs2 || needs1 || version2 {
+    } else if needs2 || needs1 {
         "bobtail"
     } else {
         "argonaut"

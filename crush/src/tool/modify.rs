@@ -40,8 +40,9 @@ impl Run<'_> {
             match map.rule_by_name(name) {
                 None => self.fail(&format!("rule {name} does not exist"), 0)?,
                 Some(rule) => {
-                    let removed = map.remove_rule(rule);
-                    self.check(removed)?;
+                    if map.remove_rule(rule).is_err() {
+                        return self.fail(&format!("fail to remove rule {name}"), 1);
+                    }
                 }
             }
             is_modified = true;
@@ -52,8 +53,9 @@ impl Run<'_> {
             is_modified = true;
         }
         if arguments.rebuild_class_roots {
-            let changed = map.rebuild_shadows();
-            self.check(changed)?;
+            if map.rebuild_shadows().is_err() {
+                return self.fail("failed to rebuild roots with classes", 1);
+            }
             is_modified = true;
         }
         for (bucket, class) in &arguments.subtree_class {

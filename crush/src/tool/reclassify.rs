@@ -75,6 +75,8 @@ impl Run<'_> {
         match result {
             Ok(value) => Ok(value),
             Err(error) => {
+                let (number, words) = super::run::system_error(error.kind());
+                self.say(&format!("reclassify err from insert_item: ({number}) {words}"));
                 self.complain(error.message());
                 self.fail("failed to reclassify map", 1)
             }

@@ -12,7 +12,7 @@ pub(super) struct Run<'a> {
 }
 
 /// The operating system's number and words for what an error is.
-fn system_error(kind: ErrorKind) -> (u8, &'static str) {
+pub(super) fn system_error(kind: ErrorKind) -> (u8, &'static str) {
     match kind {
         ErrorKind::NotFound => (2, "No such file or directory"),
         ErrorKind::InUse => (16, "Device or resource busy"),

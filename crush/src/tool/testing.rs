@@ -187,7 +187,7 @@ fn csv_files(prefix: &str, outcome: &Outcome, placements: &str) -> Vec<(String, 
 /// The first item of the tree without name or type, or whose id is not below `max_id` (if that is above 0).
 fn problem_of(map: &CrushMap, max_id: i32) -> Option<(&'static str, i32)> {
     // Device 0 is looked at in any case, because listings show devices that are in no bucket.
-    let items = map.tree(true).into_iter().map(|row| row.item).chain([0]);
+    let items = map.tree(false).into_iter().map(|row| row.item).chain([0]);
     for item in items {
         let type_id = if item < 0 {
             if map.name(item).is_none() {

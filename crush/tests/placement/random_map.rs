@@ -313,8 +313,8 @@ impl RandomMap {
             12 => {
                 let class = *pick(random, &CLASSES);
                 let pattern = *pick(random, &["host%", "%1", "rack%", "row0", "%0"]);
-                let parent = self.any_bucket(random);
-                words(&["--reclassify", "--reclassify-bucket", pattern, class, &parent])
+                // With a parent that is itself matched, Ceph's tool makes maps that it cannot use any more.
+                words(&["--reclassify", "--reclassify-bucket", pattern, class, "default"])
             }
             0 | 1 => {
                 let option = *pick(random, &["--add-item", "--update-item"]);

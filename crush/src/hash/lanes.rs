@@ -1,0 +1,91 @@
+//! The three-word hash of many values at once, written so that the compiler keeps them in vector registers.
+//!
+//! Every step is a loop over all lanes without a branch; with 16 lanes there are enough independent operations to hide the
+//! latency of each, which the long chain of dependent steps of one hash cannot.
+
+use super::{FILLER_X, FILLER_Y, SEED};
+
+/// How many values are hashed at once.
+pub(crate) const LANES: usize = 16;
+
+#[derive(Clone, Copy)]
+struct Lanes([u32; LANES]);
+
+impl Lanes {
+    #[inline(always)]
+    fn of(value: u32) -> Self {
+        Self([value; LANES])
+    }
+
+    /// `self - first - second ^ shifted`, the one operation that the mix is made of.
+    #[inline(always)]
+    fn fold(&mut self, first: Self, second: Self, shifted: Self) {
+        for lane in 0..LANES {
+            self.0[lane] = self.0[lane].wrapping_sub(first.0[lane]).wrapping_sub(second.0[lane]) ^ shifted.0[lane];
+        }
+    }
+
+    #[inline(always)]
+    fn left<const BITS: u32>(mut self) -> Self {
+        for lane in &mut self.0 {
+            *lane <<= BITS;
+        }
+        self
+    }
+
+    #[inline(always)]
+    fn right<const BITS: u32>(mut self) -> Self {
+        for lane in &mut self.0 {
+            *lane >>= BITS;
+        }
+        self
+    }
+}
+
+/// As [`super::mix`].
+#[inline(always)]
+fn mix(a: &mut Lanes, b: &mut Lanes, c: &mut Lanes) {
+    a.fold(*b, *c, c.right::<13>());
+    b.fold(*c, *a, a.left::<8>());
+    c.fold(*a, *b, b.right::<13>());
+    a.fold(*b, *c, c.right::<12>());
+    b.fold(*c, *a, a.left::<16>());
+    c.fold(*a, *b, b.right::<5>());
+    a.fold(*b, *c, c.right::<3>());
+    b.fold(*c, *a, a.left::<10>());
+    c.fold(*a, *b, b.right::<15>());
+}
+
+/// [`super::hash32_3`] of `a`, each of `b`, and `c`.
+#[inline(always)]
+pub(crate) fn hash32_3_lanes(a: u32, b: &[i32; LANES], c: u32) -> [u32; LANES] {
+    let mut b = Lanes(b.map(i32::cast_unsigned));
+    let mut hash = b;
+    for lane in &mut hash.0 {
+        *lane ^= SEED ^ a ^ c;
+    }
+    let (mut a, mut c, mut x, mut y) = (Lanes::of(a), Lanes::of(c), Lanes::of(FILLER_X), Lanes::of(FILLER_Y));
+    mix(&mut a, &mut b, &mut hash);
+    mix(&mut c, &mut x, &mut hash);
+    mix(&mut y, &mut a, &mut hash);
+    mix(&mut b, &mut x, &mut hash);
+    mix(&mut y, &mut c, &mut hash);
+    hash.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::hash32_3;
+    use super::{LANES, hash32_3_lanes};
+
+    #[test]
+    fn lanes_hash_as_single_values_do() {
+        for x in [0, 1, 0xffff_ffff, 0x1234_5678] {
+            let ids: [i32; LANES] = std::array::from_fn(|lane| i32::try_from(lane).unwrap() * 7_919 - 40_000);
+            let hashes = hash32_3_lanes(x, &ids, 3);
+            for (id, hash) in ids.iter().zip(hashes) {
+                assert_eq!(hash, hash32_3(x, id.cast_unsigned(), 3));
+            }
+        }
+    }
+}
