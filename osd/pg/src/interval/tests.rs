@@ -1,3 +1,5 @@
+//! Which maps begin a new interval, and which members of past ones must be heard.
+
 use types::{LogVersion, PgId, PoolId};
 
 use super::*;

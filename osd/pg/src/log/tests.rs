@@ -1,3 +1,5 @@
+//! The log keeps its indexes, never trims too much, and joins only what fits.
+
 use bytes::Bytes;
 use types::{ClientId, Epoch, ObjectName, PoolId};
 

@@ -1,3 +1,5 @@
+//! What a placement group writes of itself is read again, and anything else is damage.
+
 use types::{ClientId, Cursor, ObjectName, PoolId};
 
 use super::*;

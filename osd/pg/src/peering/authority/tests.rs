@@ -1,3 +1,5 @@
+//! Whose log rules among members with different pasts, and who acts by it.
+
 use types::{Cursor, PgId, PoolId};
 
 use super::*;
