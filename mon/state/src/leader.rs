@@ -35,6 +35,8 @@ mod round;
 pub const QUEUE_MAX: usize = 8192;
 /// Requests planned into one entry: it stays well below a message's bound, and a plan below 100 ms.
 pub const REQUESTS_PER_ENTRY_MAX: usize = 1024;
+/// Bytes of requests planned into one entry, unless a single one has more. An entry must fit a message of the consensus.
+pub const REQUEST_BYTES_PER_ENTRY_MAX: usize = 2 << 20;
 /// How often the leader looks at what time alone changes.
 const TICK: Duration = Duration::from_millis(500);
 /// A leader that was not asked for so long was suspended itself; then the silence of others proves nothing.
@@ -234,7 +236,7 @@ impl Leader {
             return;
         }
         loop {
-            let batch_len = self.queue.len().min(REQUESTS_PER_ENTRY_MAX);
+            let batch_len = self.batch_len();
             let batch: Vec<Work> = self.queue.drain(..batch_len).collect();
             let planned = round::plan_round(round::Input {
                 now,
@@ -267,6 +269,16 @@ impl Leader {
             actions.push(Action::Propose(Box::new(entry)));
             return;
         }
+    }
+
+    /// How many requests the next entry takes: as many as the bounds allow, and one at least.
+    fn batch_len(&self) -> usize {
+        let mut bytes = 0;
+        let fitting = self.queue.iter().take(REQUESTS_PER_ENTRY_MAX).take_while(|work| {
+            bytes += request_bytes(&work.request);
+            bytes <= REQUEST_BYTES_PER_ENTRY_MAX
+        });
+        fitting.count().max(1).min(self.queue.len())
     }
 
     fn plan_founding(&mut self, wall_ms: u64, state: &State, actions: &mut Vec<Action>) {
@@ -310,6 +322,19 @@ fn answer_lost(in_flight: InFlight, actions: &mut Vec<Action>) {
 
 fn leader_lost() -> Error {
     Error::retry("the leading monitor changed before this took effect for sure; ask again with the same command number")
+}
+
+/// Bytes that a request may bring into an entry.
+fn request_bytes(request: &ControlRequest) -> usize {
+    match request {
+        ControlRequest::Command(command) => {
+            let arguments: usize = command.arguments.values().map(String::len).sum();
+            command.prefix.len() + arguments + command.input.len()
+        }
+        ControlRequest::PgTemp { sets, .. } => sets.iter().map(|(_, set)| 16 + 4 * set.len()).sum(),
+        ControlRequest::PgCreated { pgs } => 16 * pgs.len(),
+        _ => 256,
+    }
 }
 
 /// The command that a request carries.

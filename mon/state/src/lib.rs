@@ -25,7 +25,9 @@ mod state;
 
 pub use answers::{ANSWER_BYTES_MAX, ANSWERS_PER_ASKER_MAX, ASKERS_MAX};
 pub use entry::{Entry, LogLevel, LogLine, MapStep, decode_entry, encode_entry};
-pub use leader::{Action, Checks, Event, Leader, QUEUE_MAX, REQUESTS_PER_ENTRY_MAX, Token};
+pub use leader::{
+    Action, Checks, Event, Leader, QUEUE_MAX, REQUEST_BYTES_PER_ENTRY_MAX, REQUESTS_PER_ENTRY_MAX, Token,
+};
 pub use memory::Quorum;
 pub use settings::Settings;
 pub use state::{Applied, INCREMENTS_BYTES_MAX, INCREMENTS_KEPT_MAX, INCREMENTS_KEPT_MIN, KEYS_MAX, Outcome, State};

@@ -156,3 +156,32 @@ fn random_events_keep_every_invariant() {
 fn one_seed_twice_is_one_history() {
     assert_eq!(run(Seed(77)), run(Seed(77)));
 }
+
+#[test]
+fn large_requests_are_spread_over_entries_and_too_large_ones_refused() {
+    let mut rig = Rig::new();
+    rig.held = true;
+    rig.send(super::rig::admin(), ControlRequest::NewClient(wire::CommandId { asker: 2, sequence: 1 }));
+    let before = rig.states[0].sequence();
+    let value = "v".repeat(crate::REQUEST_BYTES_PER_ENTRY_MAX / 40);
+    for number in 0..100 {
+        let mut request = rig.command_request("config-key set");
+        request.arguments.insert("key".to_owned(), format!("key{number}"));
+        request.arguments.insert("val".to_owned(), value.clone());
+        rig.send(super::rig::admin(), ControlRequest::Command(request));
+    }
+    rig.held = false;
+    rig.hear(Event::Tick);
+    assert_eq!(rig.states[0].keys().len(), 100);
+    assert_eq!(
+        rig.states[0].sequence() - before,
+        1 + 3,
+        "the client numbers, then three entries of at most forty each"
+    );
+    let mut request = rig.command_request("osd setcrushmap");
+    request.input = vec![0; (16 << 20) + 1].into();
+    let ControlReply::Failed(error) = rig.ask(super::rig::admin(), ControlRequest::Command(request)) else {
+        panic!("too much input is refused");
+    };
+    assert_eq!(error.message, "the input has 16777217 bytes; at most 16777216 are taken");
+}
