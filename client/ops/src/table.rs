@@ -147,10 +147,7 @@ impl Table {
         };
         let sequence = self.next_sequence;
         self.next_sequence += 1;
-        let lane = Arc::new(match &submission.target {
-            Target::Object(name) => Lane::Object(submission.pool, name.clone()),
-            Target::Pg(_) => Lane::Alone(sequence),
-        });
+        let lane = Arc::new(Lane::of(submission.pool, &submission.target, sequence));
         let warn_at = now + self.settings.warn_after;
         let operation = Operation {
             lane: Arc::clone(&lane),
