@@ -21,13 +21,15 @@ use tokio::{
     sync::{mpsc, oneshot},
     time,
 };
-use types::{EntityName, ErrorKind, MonId, Result};
+use types::{EntityName, Error, ErrorKind, MonId, Result};
 use wire::{ControlReply, ControlRequest};
 
 use crate::consensus::{Consensus, SharedState, Standing};
 
 /// Inquiries on their way to the desk. The machine has its own, larger queue; this only decouples the tasks.
 pub(crate) const INQUIRIES_MAX: usize = 1024;
+/// Askers that wait for an answer. Twice what the machine queues; the rest waits for a confirmation of the lead.
+const WAITING_MAX: usize = 2 * mon_state::QUEUE_MAX;
 /// Outcomes on their way back: one proposal, one confirmation and one beginning at a time, of at most two terms.
 const OUTCOMES_MAX: usize = 16;
 
@@ -175,6 +177,12 @@ impl Desk {
 
     fn hear_inquiry(&mut self, inquiry: Inquiry) {
         let Some(leading) = &mut self.leading else { return };
+        let confirming = leading.confirming.as_ref().map_or(0, Vec::len);
+        if leading.waiting.len() + leading.unconfirmed.len() + confirming >= WAITING_MAX {
+            let busy = Error::retry(format!("{WAITING_MAX} requests wait for an answer already; try again"));
+            let _ = inquiry.answer.send(ControlReply::Failed(busy));
+            return;
+        }
         self.token_next += 1;
         let token = Token(self.token_next);
         leading.waiting.insert(token, inquiry.answer);

@@ -35,8 +35,10 @@ pub(super) const SNAPSHOT_META: &[u8] = b"snapshot_meta";
 pub(super) const SNAPSHOT: &[u8] = b"snapshot";
 /// Bytes of recent writes in memory. Entries are small and purged often.
 const WRITE_BUFFER_BYTES: usize = 8 << 20;
-/// Entries read for a lagging follower at a time; with entries of a megabyte at worst this fits a message.
+/// Entries read for a follower at a time, in number and in bytes: with one entry more, which may have 20 MiB at the very
+/// worst (`mon-state` bounds it), a call still fits `CONTROL_MESSAGE_BYTES_MAX`.
 const ENTRIES_READ_MAX: u64 = 32;
+const ENTRIES_READ_BYTES: usize = 16 << 20;
 
 type StoreResult<T> = std::result::Result<T, StorageError<u64>>;
 
@@ -116,7 +118,9 @@ impl LogStore {
         }
     }
 
-    fn entries(&self, begin: u64, end: Option<u64>) -> Result<Vec<LogEntry>> {
+    /// Entries from `begin` up to before `end`; ends earlier when they have more than so many bytes.
+    fn entries(&self, begin: u64, end: Option<u64>, bytes_max: usize) -> Result<Vec<LogEntry>> {
+        let mut bytes = 0;
         let mode = IteratorMode::From(&begin.to_be_bytes(), Direction::Forward);
         let mut entries = Vec::new();
         for item in self.db.iterator_cf(self.family(LOG), mode) {
@@ -127,6 +131,10 @@ impl LogStore {
                 break;
             }
             entries.push(decode(&value, "log entry")?);
+            bytes += value.len();
+            if bytes >= bytes_max {
+                break;
+            }
         }
         Ok(entries)
     }
@@ -147,12 +155,13 @@ impl RaftLogReader<Types> for LogStore {
             Bound::Excluded(index) => Some(*index),
             Bound::Unbounded => None,
         };
-        self.entries(begin, end).map_err(|error| StorageIOError::read_logs(any(&error)).into())
+        self.entries(begin, end, usize::MAX).map_err(|error| StorageIOError::read_logs(any(&error)).into())
     }
 
     async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> StoreResult<Vec<LogEntry>> {
         let end = end.min(start.saturating_add(ENTRIES_READ_MAX));
-        self.try_get_log_entries(start..end).await
+        self.entries(start, Some(end), ENTRIES_READ_BYTES)
+            .map_err(|error| StorageIOError::read_logs(any(&error)).into())
     }
 }
 
