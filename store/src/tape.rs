@@ -72,6 +72,12 @@ impl Tape {
         self.events().len()
     }
 
+    /// Where flushes of the device stand: just before one, most is unflushed.
+    pub fn flushes(&self) -> Vec<usize> {
+        let events = self.events();
+        (0..events.len()).filter(|index| matches!(events[*index], TapeEvent::DeviceFlush)).collect()
+    }
+
     /// The marks among the first `end` events.
     pub fn marks(&self, end: usize) -> Vec<u64> {
         let mark = |event: &TapeEvent| if let TapeEvent::Mark(mark) = event { Some(*mark) } else { None };

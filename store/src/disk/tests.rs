@@ -8,6 +8,7 @@
 mod corruption;
 mod crash;
 mod device_full;
+mod golden;
 mod halves;
 mod measure;
 mod model;

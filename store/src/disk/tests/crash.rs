@@ -77,6 +77,9 @@ const NESTED_MAX: usize = 3;
 
 struct Driver {
     seed: Seed,
+    /// Whether checkpoints happen only when the ring is full, so that each group may be the one that overwrites what
+    /// the tail has just left.
+    lazy: bool,
     random: Mutex<SeededRandom>,
     recorded: Mutex<Recorded>,
     running: Mutex<Vec<Step>>,
@@ -123,6 +126,7 @@ impl Driver {
             }
             3..=6 => Step::Journal,
             7 | 8 => Step::Apply,
+            _ if self.lazy => Step::Journal,
             _ => Step::Checkpoint,
         };
         // A journal step with a full ring would itself run the step that is waiting for it here.
@@ -148,7 +152,9 @@ impl Driver {
             && (1..NESTED_MAX).contains(&depth)
             && self.draw(3) == 0
         {
-            self.work(&engine);
+            for _ in 0..=self.draw(5) {
+                self.work(&engine);
+            }
         }
     }
 }
@@ -161,6 +167,7 @@ fn record(seed: Seed) -> Recorded {
     let engine = Arc::new(open(&device, &keys).expect("open"));
     let driver = Arc::new(Driver {
         seed,
+        lazy: seed.0.is_multiple_of(3),
         random: Mutex::new(SeededRandom::new(seed)),
         recorded: Mutex::new(Recorded { tape, models: vec![MemoryStore::new()], submitted_at: Vec::new() }),
         running: Mutex::new(Vec::new()),
@@ -169,7 +176,8 @@ fn record(seed: Seed) -> Recorded {
     driver.engine.set(Arc::downgrade(&engine)).expect("set once");
     let interrupted = Arc::clone(&driver);
     device.set_hook(move || interrupted.interrupt());
-    for _ in 0..STEPS {
+    let steps = if driver.lazy { 3 * STEPS } else { STEPS };
+    for _ in 0..steps {
         driver.work(&engine);
     }
     device.set_hook(|| {});
@@ -237,8 +245,14 @@ fn a_crash_leaves_a_prefix_with_everything_acknowledged() {
     for seed in 0..runs(40, 100) {
         let mut random = SeededRandom::new(Seed(!seed));
         let recorded = record(Seed(seed));
+        let flushes = recorded.tape.flushes();
         for _ in 0..images {
-            let end = random.below(recorded.tape.length() as u64 + 1) as usize;
+            // Every other time just before a flush, where most may be lost or torn.
+            let end = if random.chance(1, 2) {
+                flushes[random.below(flushes.len() as u64) as usize]
+            } else {
+                random.below(recorded.tape.length() as u64 + 1) as usize
+            };
             crash_once(&recorded, end, &mut random, &format!("seed {seed}"));
         }
     }
