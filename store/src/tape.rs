@@ -72,10 +72,9 @@ impl Tape {
         self.events().len()
     }
 
-    /// Where flushes of the device stand: just before one, most is unflushed.
-    pub fn flushes(&self) -> Vec<usize> {
-        let events = self.events();
-        (0..events.len()).filter(|index| matches!(events[*index], TapeEvent::DeviceFlush)).collect()
+    /// Where events of a kind stand.
+    pub fn positions(&self, is_wanted: impl Fn(&TapeEvent) -> bool) -> Vec<usize> {
+        self.events().iter().enumerate().filter(|(_, event)| is_wanted(event)).map(|(index, _)| index).collect()
     }
 
     /// The marks among the first `end` events.

@@ -18,7 +18,7 @@ use types::{
 };
 
 use super::{
-    super::{checkpoint::Scope, engine::Engine, fsck::FsckDepth, state::Change},
+    super::{checkpoint::Scope, engine::Engine, fsck::FsckDepth, state::Change, superblock::SUPERBLOCK_OFFSETS},
     formatted, open, runs,
     workload::{compare, random_step, settle, transaction},
 };
@@ -245,13 +245,19 @@ fn a_crash_leaves_a_prefix_with_everything_acknowledged() {
     for seed in 0..runs(40, 100) {
         let mut random = SeededRandom::new(Seed(!seed));
         let recorded = record(Seed(seed));
-        let flushes = recorded.tape.flushes();
+        let length = recorded.tape.length();
+        let flushes = recorded.tape.positions(|event| matches!(event, TapeEvent::DeviceFlush));
+        let superblocks = recorded.tape.positions(
+            |event| matches!(event, TapeEvent::DeviceWrite { offset, .. } if SUPERBLOCK_OFFSETS.contains(offset)),
+        );
         for _ in 0..images {
-            // Every other time just before a flush, where most may be lost or torn.
-            let end = if random.chance(1, 2) {
-                flushes[random.below(flushes.len() as u64) as usize]
-            } else {
-                random.below(recorded.tape.length() as u64 + 1) as usize
+            // Most of them where most may be lost or torn: just before a flush, and around a new tail.
+            let among =
+                |places: &[usize], random: &mut SeededRandom| places[random.below(places.len() as u64) as usize];
+            let end = match random.below(4) {
+                0 => random.below(length as u64 + 1) as usize,
+                1 | 2 => among(&flushes, &mut random),
+                _ => (among(&superblocks, &mut random) + random.below(5) as usize).min(length),
             };
             crash_once(&recorded, end, &mut random, &format!("seed {seed}"));
         }
