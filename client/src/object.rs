@@ -48,7 +48,7 @@ impl Object {
     }
 
     async fn run(&self, operation: OpBuilder) -> Result<OpSuccess> {
-        self.operate(operation).await.map_err(|failure| error_of(failure).context(&self.name))
+        self.operate(operation).await.map_err(|failure| about(error_of(failure), &self.name))
     }
 
     async fn run_one(&self, op: SubOp) -> Result<SubOpResult> {
@@ -108,7 +108,7 @@ impl Object {
                     Err(failure) if failure.step == Some(0) || failure.error.kind == ErrorKind::Exists => {
                         continue 'again;
                     }
-                    Err(failure) => return Err(error_of(failure).context(&self.name)),
+                    Err(failure) => return Err(about(error_of(failure), &self.name)),
                 }
                 at += READ_BYTES;
             }
@@ -231,6 +231,11 @@ impl Object {
     pub async fn set_omap_header(&self, header: impl Into<Bytes>) -> Result<()> {
         self.run(OpBuilder::new().step(SubOp::OmapSetHeader(header.into()))).await.map(drop)
     }
+}
+
+/// Says which object the error is about, unless its sentence does already.
+fn about(error: Error, name: &ObjectName) -> Error {
+    if error.message.contains(&name.to_string()) { error } else { error.context(name) }
 }
 
 /// An OSD's answer that does not fit the question.
