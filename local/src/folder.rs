@@ -128,10 +128,9 @@ impl Folder {
         self.file.local.topology.clone()
     }
 
-    /// Writes down that there are more OSDs now.
-    pub fn add_osds(&mut self, osds: u32, hosts: u32) -> Result<()> {
-        self.file.local.topology.osds = osds;
-        self.file.local.topology.hosts = hosts;
+    /// Writes down another shape.
+    pub fn set_topology(&mut self, topology: Topology) -> Result<()> {
+        self.file.local.topology = topology;
         write_file(&self.path, &self.file)
     }
 }

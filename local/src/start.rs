@@ -131,8 +131,11 @@ fn agree_on_topology(folder: &mut Folder, options: &UpOptions) -> Result<()> {
     }
     let osds = options.osds.unwrap_or(has.osds);
     let hosts = options.hosts.unwrap_or(has.hosts.max(if osds > has.osds { osds } else { 0 }));
-    if (osds, hosts) != (has.osds, has.hosts) {
-        folder.add_osds(osds, hosts)?;
+    // The size is for OSDs that are still to be made, as after a start that found too little space.
+    let osd_size_bytes = options.osd_size_bytes.unwrap_or(has.osd_size_bytes);
+    let wanted = Topology { osds, hosts, osd_size_bytes, ..has.clone() };
+    if wanted != has {
+        folder.set_topology(wanted)?;
     }
     Ok(())
 }

@@ -1,0 +1,4 @@
+//! Real processes: what they survive, and what an operator sees of their lives.
+
+mod kill;
+mod life;
