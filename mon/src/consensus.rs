@@ -52,3 +52,6 @@ pub(crate) trait Consensus: Send + Sync + 'static {
     /// Stops taking part.
     async fn stop(&self);
 }
+
+#[cfg(test)]
+mod tests;
