@@ -73,8 +73,6 @@ pub struct PgConfig {
     pub recovery_chunk_bytes: u64,
     /// Objects in one page of a scan.
     pub scan_page_objects: usize,
-    /// Operations that wait in one PG before more are refused with `Retry`.
-    pub waiting_ops_max: usize,
     /// The bug to carry out; `None` outside tests.
     pub planted: Planted,
 }
@@ -100,7 +98,6 @@ impl PgConfig {
             recovery_objects_in_flight: 8,
             recovery_chunk_bytes: limits::RECOVERY_CHUNK_BYTES,
             scan_page_objects: limits::SCAN_PAGE_OBJECTS,
-            waiting_ops_max: 10_000,
             planted: Planted::None,
         }
     }

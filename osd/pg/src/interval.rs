@@ -70,6 +70,11 @@ impl Interval {
         Self { since: other.since, ..self.clone() } == *other
     }
 
+    /// Whether a client sees no difference: it knows the sets, not who was restarted. Ceph's rule as it stands.
+    pub fn same_for_clients(&self, other: &Self) -> bool {
+        Self { lives: other.lives.clone(), ..self.clone() }.same_as(other)
+    }
+
     /// The acting set without holes.
     pub fn acting_osds(&self) -> impl Iterator<Item = OsdId> + '_ {
         self.acting.iter().flatten().copied()

@@ -84,6 +84,8 @@ pub struct Pg {
     pub(crate) map: Arc<PublishedMap>,
     pub(crate) interval: Interval,
     pub(crate) interval_began: Time,
+    /// The oldest map by which a client may have chosen its target, so that it would choose the same today.
+    pub(crate) clients_since: Epoch,
 
     // Durable, as of the last commit asked for.
     pub(crate) info: PgInfo,
@@ -203,6 +205,7 @@ impl Pg {
             map,
             interval,
             interval_began: now,
+            clients_since: Epoch::ZERO,
             info,
             past: PastIntervals::default(),
             log: PgLog::default(),
@@ -331,6 +334,9 @@ impl Pg {
             history.same_primary_since = interval.since;
         }
         history.same_interval_since = interval.since;
+        if !interval.same_for_clients(&self.interval) {
+            self.clients_since = interval.since;
+        }
         self.interval = interval;
         self.interval_began = turn.now;
         self.tickets.clear();

@@ -17,7 +17,7 @@ mod replicate;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use types::{LogVersion, ObjectId, OsdId, RequestId, Time};
+use types::{ClientId, LogVersion, ObjectId, OsdId, RequestId, Time};
 use wire::{ClientOp, OpFailure, Replicate, SubOpResult};
 
 use crate::SessionId;
@@ -122,9 +122,29 @@ pub struct Writes {
     pub committed_to: LogVersion,
     /// The next arrival's count.
     pub arrival_next: u64,
+    /// What each client said last, in this interval, of the requests that it still waits for.
+    pub lowest_open: BTreeMap<ClientId, u64>,
 }
 
+/// Clients whose `lowest_open` is known at once. Ids are given in order and never again, so those dropped beyond it are the
+/// oldest; without the figure a client's stale operation is still caught while the log or the table remembers it.
+const CLIENTS_KNOWN_MAX: usize = 10_000;
+
 impl Writes {
+    /// Whether the operation is a late copy, from a session of the past, of one whose answer the client has: the memory
+    /// of it may be gone, so it must not be carried out. Notes what the client says of its requests.
+    pub fn is_given_up(&mut self, op: &ClientOp) -> bool {
+        let known = self.lowest_open.entry(op.request.client).or_default();
+        if op.request.sequence < *known {
+            return true;
+        }
+        *known = op.lowest_open.max(*known);
+        if self.lowest_open.len() > CLIENTS_KNOWN_MAX {
+            self.lowest_open.pop_first();
+        }
+        false
+    }
+
     /// The interval ended: what has no answer, in the order of arrival.
     pub fn take_open_ops(&mut self) -> Vec<OpenOp> {
         let old = std::mem::take(self);

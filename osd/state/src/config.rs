@@ -58,7 +58,8 @@ impl OsdConfig {
             beacon_interval: Duration::from_secs(1),
             statistics_interval: Duration::from_secs(2),
             reservations_max: 4,
-            pg,
+            // A restarted group takes no part until the map shows this life of the process.
+            pg: PgConfig { nonce: Some(nonce), ..pg },
         }
     }
 }

@@ -14,9 +14,13 @@ use crate::{
 
 impl Pg {
     pub(crate) fn handle_client_op(&mut self, session: SessionId, op: Box<ClientOp>, turn: &mut Turn<'_>) {
-        // An operation sent by a map of an earlier interval could overtake one that the client sent before it.
-        if !self.is_primary() || op.epoch < self.interval.since {
+        // An operation sent by a map of an earlier interval could overtake one that the client sent before it. A client
+        // sends everything again when the sets have changed, but it does not know of members that were restarted.
+        if !self.is_primary() || op.epoch < self.clients_since {
             turn.act(Action::ShareMap { session, have: op.epoch });
+            return;
+        }
+        if self.writes.is_given_up(&op) {
             return;
         }
         let open = OpenOp { arrival: self.writes.arrival_next, session, op };
@@ -27,11 +31,10 @@ impl Pg {
         }
         if let Some(known) = self.writes.waiting.iter_mut().find(|known| known.op.request == open.op.request) {
             known.session = session;
-        } else if self.writes.waiting.len() < self.config.waiting_ops_max {
-            self.writes.waiting.push_back(open);
         } else {
-            let error = Error::retry(format!("placement group {} has too many operations waiting", self.pg));
-            self.reply(&open, Err(OpFailure { error, step: None }), turn);
+            // Bounded by the permits of sessions. A bound here would refuse one operation and take the next of the same
+            // client, and so break their order.
+            self.writes.waiting.push_back(open);
         }
     }
 

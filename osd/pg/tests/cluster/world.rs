@@ -284,7 +284,9 @@ impl World {
             self.after(1, 60, Happening::MapTo(Node::Osd(osd)));
         }
         for client in 0..CLIENTS {
-            self.after(1, 200, Happening::MapTo(Node::Client(client)));
+            // One of them hears late of everything: it goes on asking a primary that no longer is one.
+            let latest = if client == 0 { 6000 } else { 200 };
+            self.after(1, latest, Happening::MapTo(Node::Client(client)));
         }
     }
 
@@ -293,9 +295,11 @@ impl World {
             Node::Client(id) => {
                 let newest = self.monitor.newest().clone();
                 let client = self.clients.get_mut(&id).expect("a client");
-                let old = self.monitor.map_of(client.epoch);
+                let old = client.epoch;
                 client.epoch = newest.epoch();
-                if old.place(PG) != newest.place(PG) || old.epoch() == newest.epoch() {
+                let place = |epoch| self.monitor.map_of(Epoch(epoch)).place(PG);
+                let has_changed = (old.0..newest.epoch().0).any(|epoch| place(epoch) != place(epoch + 1));
+                if has_changed || old == newest.epoch() {
                     self.ask_again(id);
                 }
             }
@@ -509,7 +513,6 @@ impl World {
                 let now = self.queue.now();
                 let client = self.clients.get_mut(&id).expect("a client");
                 client.hear(now, *reply, &mut self.history);
-                self.after(5, 80, Happening::ClientWork(id));
             }
             (Node::Client(id), _, Content::Message(Message::NewerMap)) => {
                 self.after(1, 50, Happening::MapTo(Node::Client(id)));
@@ -535,15 +538,17 @@ impl World {
     // Clients.
 
     fn client_work(&mut self, id: u64) {
-        let now = self.queue.now();
-        let client = self.clients.get_mut(&id).expect("a client");
-        if self.faults_ended || !client.may_begin() {
+        if self.faults_ended {
             return;
         }
+        self.after(5, 100, Happening::ClientWork(id));
+        let now = self.queue.now();
+        let client = self.clients.get_mut(&id).expect("a client");
         let map = self.monitor.map_of(client.epoch);
-        let op = client.begin(now, &map, &mut self.history);
-        self.ask(id, op);
-        self.after(1, 120, Happening::ClientWork(id));
+        if client.may_begin() && map.pools.contains_key(&PG.pool) {
+            let op = client.begin(now, &map, &mut self.history);
+            self.ask(id, op);
+        }
     }
 
     fn ask(&mut self, id: u64, op: ClientOp) {
