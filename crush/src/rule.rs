@@ -10,6 +10,7 @@
 
 mod choose_firstn;
 mod choose_indep;
+mod multi_step_retry;
 
 use crate::compiled::{CompiledMap, Permutations, Replacements};
 use crate::hash::hash32_2;
@@ -28,6 +29,8 @@ pub struct Workspace {
     at_hand: Vec<i32>,
     chosen: Vec<i32>,
     leaves: Vec<i32>,
+    /// For multi-step-retry rules: the items on the way to each place.
+    ways: Vec<i32>,
     tries: Option<Vec<u32>>,
 }
 
@@ -121,7 +124,9 @@ impl CompiledMap {
             list.clear();
             list.resize(result_max, ITEM_NONE);
         }
-        if !rule.rule_type.is_msr() {
+        if rule.rule_type.is_msr() {
+            mapping.run_multi_step(rule, result_max, workspace, result);
+        } else {
             mapping.run(rule, result_max, workspace, result);
         }
     }
@@ -203,7 +208,7 @@ impl Mapping<'_> {
         result_max: usize,
         workspace: &mut Workspace,
     ) -> usize {
-        let Workspace { permutations, at_hand, chosen, leaves, tries } = workspace;
+        let Workspace { permutations, at_hand, chosen, leaves, tries, ways: _ } = workspace;
         let mut scratch = Scratch { permutations, tries: tries.as_mut() };
         let mut filled = 0;
         for item in &at_hand[..count_at_hand] {

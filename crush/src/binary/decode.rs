@@ -9,6 +9,10 @@ use crate::map::{
     DEVICES_MAX, RULES_MAX, Rule, RuleType, Step, Tunables, bucket_id_of,
 };
 
+/// How many weights all sets of choose arguments may have together. Lists that are shorter than their bucket are filled up,
+/// so this bounds what few bytes can turn into: 64 MiB. The largest known clusters have some hundred thousand.
+const CHOOSE_WEIGHTS_MAX: usize = 1 << 24;
+
 struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -246,9 +250,27 @@ impl CrushMap {
             map.tunables.msr_descents = reader.u32()?;
             map.tunables.msr_collision_tries = reader.u32()?;
         }
-        map.repair_choose_args();
         map.count_devices();
+        if map.max_devices > DEVICES_MAX {
+            return Err(reader.damaged(&format!("there cannot be {} devices", map.max_devices)));
+        }
+        map.check_tree().map_err(|error| Error::damaged(error.message()))?;
+        if map.choose_weights() > CHOOSE_WEIGHTS_MAX {
+            return Err(reader.damaged("there are too many choose arguments"));
+        }
+        map.repair_choose_args();
         Ok(map)
+    }
+
+    /// How many weights there are in sets of choose arguments when each list is as long as its bucket.
+    fn choose_weights(&self) -> usize {
+        let lists = self.choose_args.values().flat_map(|set| set.iter());
+        lists
+            .map(|(bucket, argument)| {
+                let size = self.bucket(bucket).map_or(0, |bucket| bucket.items.len());
+                size.saturating_mul(argument.weight_sets.len())
+            })
+            .fold(0, usize::saturating_add)
     }
 
     /// Makes choose arguments fit their buckets, as Ceph does for maps of old versions: those of buckets that are gone or do

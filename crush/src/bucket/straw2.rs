@@ -56,9 +56,15 @@ impl Thresholds {
 #[inline]
 pub(crate) fn straw2_pick(ids: &[i32], weights: &[u32], heaviest: u32, x: u32, r: u32) -> usize {
     #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx2") {
-        // SAFETY: the processor has been asked for the one feature that the function needs.
-        return unsafe { pick_with_avx2(ids, weights, heaviest, x, r) };
+    {
+        if std::arch::is_x86_feature_detected!("avx512f") {
+            // SAFETY: the processor has been asked for the one feature that the function needs.
+            return unsafe { pick_with_avx512(ids, weights, heaviest, x, r) };
+        }
+        if std::arch::is_x86_feature_detected!("avx2") {
+            // SAFETY: as above.
+            return unsafe { pick_with_avx2(ids, weights, heaviest, x, r) };
+        }
     }
     pick_in_lanes(ids, weights, heaviest, x, r)
 }
@@ -67,6 +73,13 @@ pub(crate) fn straw2_pick(ids: &[i32], weights: &[u32], heaviest: u32, x: u32, r
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
 fn pick_with_avx2(ids: &[i32], weights: &[u32], heaviest: u32, x: u32, r: u32) -> usize {
+    pick_in_lanes(ids, weights, heaviest, x, r)
+}
+
+/// The same, four times as wide.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+fn pick_with_avx512(ids: &[i32], weights: &[u32], heaviest: u32, x: u32, r: u32) -> usize {
     pick_in_lanes(ids, weights, heaviest, x, r)
 }
 
@@ -111,23 +124,54 @@ struct Best<'a> {
 impl Best<'_> {
     #[inline(always)]
     fn consider(&mut self, first: usize, weights: &[u32], hashes: &[u32; LANES]) {
-        let highest = hashes.iter().fold(0, |highest, hash| highest.max(hash & 0xffff));
+        let mut low = [0u32; LANES];
+        let mut highest = 0;
+        for (low, hash) in low.iter_mut().zip(hashes) {
+            *low = hash & 0xffff;
+            highest = highest.max(*low);
+        }
         if highest < self.threshold {
             return;
         }
-        for (lane, (weight, hash)) in weights.iter().zip(hashes).enumerate() {
-            let hash = hash & 0xffff;
-            if hash < self.threshold {
-                continue;
-            }
-            let distance = self.table[usize::try_from(hash).expect("16 bits")];
+        self.raise_threshold(weights, &low, highest);
+        let mut candidates = 0u32;
+        for (lane, hash) in low.iter().enumerate() {
+            candidates |= u32::from(*hash >= self.threshold) << lane;
+        }
+        while candidates != 0 {
+            let lane = usize::try_from(candidates.trailing_zeros()).expect("a lane");
+            candidates &= candidates - 1;
+            // Lanes behind the last item were hashed for nothing.
+            let Some(weight) = weights.get(lane) else { return };
             // Saturation is harmless: no distance is anywhere near the greatest number.
+            let distance = self.distance(low[lane]);
             if distance < self.quotient.saturating_mul(u64::from(*weight)) {
                 self.quotient = distance / u64::from(*weight);
                 self.index = first + lane;
                 self.threshold = self.thresholds.of(self.quotient.saturating_mul(self.heaviest));
             }
         }
+    }
+
+    /// Looks at the item with the highest hash first, which most often wins, so that the others need not be looked at. It is
+    /// not taken yet, because an equal one before it would win: so hashes that can equal it stay candidates.
+    #[inline(always)]
+    fn raise_threshold(&mut self, weights: &[u32], hashes: &[u32; LANES], highest: u32) {
+        let lane = hashes.iter().position(|hash| *hash == highest).unwrap_or(0);
+        let weight = weights.get(lane).copied().unwrap_or(0);
+        if weight == 0 {
+            return;
+        }
+        let quotient = self.distance(highest) / u64::from(weight);
+        if quotient < self.quotient {
+            let threshold = self.thresholds.of((quotient + 1).saturating_mul(self.heaviest));
+            self.threshold = self.threshold.max(threshold);
+        }
+    }
+
+    #[inline(always)]
+    fn distance(&self, hash: u32) -> u64 {
+        self.table[usize::try_from(hash).expect("16 bits")]
     }
 }
 

@@ -5,4 +5,6 @@
 
 mod differential;
 mod golden;
+mod properties;
 mod random_map;
+mod robustness;
