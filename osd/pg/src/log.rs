@@ -80,11 +80,6 @@ impl PgLog {
         self.entries.len()
     }
 
-    /// About how many bytes they take.
-    pub fn bytes(&self) -> usize {
-        self.bytes
-    }
-
     /// Oldest first.
     pub fn entries(&self) -> impl DoubleEndedIterator<Item = &LogEntry> + ExactSizeIterator {
         self.entries.iter()

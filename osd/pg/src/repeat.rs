@@ -9,8 +9,8 @@ use crate::{Action, peering::Stage, pg::Pg, turn::Turn};
 impl Pg {
     /// What was sent to this OSD may be lost.
     pub(crate) fn repeat_to(&mut self, osd: OsdId, turn: &mut Turn<'_>) {
-        if self.peering.queried.contains_key(&osd) {
-            self.peering.queried.insert(osd, turn.now);
+        if let Some(asked_at) = self.peering.queried.get_mut(&osd) {
+            *asked_at = turn.now;
             self.send(osd, PgBody::QueryInfo, turn);
         }
         if self.peering.log_from.is_some_and(|(from, _)| from == osd) {

@@ -26,11 +26,6 @@ impl RememberedRequests {
         Self { outcomes: outcomes.into_iter().map(|outcome| (outcome.request, outcome)).collect(), by_version }
     }
 
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.outcomes.len()
-    }
-
     /// The answer to this request.
     pub fn get(&self, request: RequestId) -> Option<&RequestOutcome> {
         self.outcomes.get(&request)

@@ -42,8 +42,11 @@ struct Case {
     cursor: Cursor,
 }
 
+/// Object, version needed, version had.
+type Lacking = (String, String, Option<String>);
+
 /// What must go from the store, and what is missing afterwards: object, needed, had.
-fn outcome(case: &Case) -> (Vec<String>, Vec<(String, String, Option<String>)>) {
+fn outcome(case: &Case) -> (Vec<String>, Vec<Lacking>) {
     let mut changes = Changes::default();
     let mut log = PgLog::new(LogVersion::ZERO, case.own.iter().map(|text| entry(text)).collect());
     let mut missing = Missing::default();
@@ -66,7 +69,7 @@ fn outcome(case: &Case) -> (Vec<String>, Vec<(String, String, Option<String>)>) 
     (remove.iter().map(text).collect(), lacking.collect())
 }
 
-fn lacks(name: &str, need: &str, have: Option<&str>) -> (String, String, Option<String>) {
+fn lacks(name: &str, need: &str, have: Option<&str>) -> Lacking {
     (name.to_owned(), need.to_owned(), have.map(str::to_owned))
 }
 
