@@ -6,7 +6,7 @@
 
 mod lanes;
 
-pub(crate) use lanes::{LANES, hash32_3_lanes};
+pub(crate) use lanes::hash32_3_lanes;
 
 /// The start value of every word hash.
 const SEED: u32 = 1_315_423_911;

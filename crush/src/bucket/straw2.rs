@@ -8,8 +8,14 @@
 
 use std::sync::LazyLock;
 
-use crate::hash::{LANES, hash32_3_lanes};
+use crate::hash::hash32_3_lanes;
 use crate::logarithm::{HASH_VALUES, distances};
+
+/// How many items are hashed at once, as long as there are more than [`NARROW`].
+const WIDE: usize = 32;
+
+/// How many items the last block takes when so many are left, or fewer.
+const NARROW: usize = 16;
 
 /// By how many bits a distance is shifted to be an index of the thresholds: they have 2,048 entries, 8 KiB.
 const THRESHOLD_SHIFT: u32 = 37;
@@ -94,17 +100,12 @@ fn pick_in_lanes(ids: &[i32], weights: &[u32], heaviest: u32, x: u32, r: u32) ->
         threshold: 0,
     };
     let mut at = 0;
-    let mut blocks = ids.chunks_exact(LANES);
-    for block in &mut blocks {
-        let block: &[i32; LANES] = block.try_into().expect("chunks_exact gives blocks of this size");
-        best.consider(at, &weights[at..at + LANES], &hash32_3_lanes(x, block, r));
-        at += LANES;
+    while ids.len() - at > NARROW {
+        best.consider_block::<WIDE>(ids, weights, at, x, r);
+        at = ids.len().min(at + WIDE);
     }
-    let rest = blocks.remainder();
-    if !rest.is_empty() {
-        let mut block = [0i32; LANES];
-        block[..rest.len()].copy_from_slice(rest);
-        best.consider(at, &weights[at..], &hash32_3_lanes(x, &block, r));
+    if at < ids.len() {
+        best.consider_block::<NARROW>(ids, weights, at, x, r);
     }
     best.index
 }
@@ -122,8 +123,23 @@ struct Best<'a> {
 }
 
 impl Best<'_> {
+    /// Draws for the items from this one on, as many as there are lanes.
     #[inline(always)]
-    fn consider(&mut self, first: usize, weights: &[u32], hashes: &[u32; LANES]) {
+    fn consider_block<const LANES: usize>(&mut self, ids: &[i32], weights: &[u32], first: usize, x: u32, r: u32) {
+        let hashes = match ids[first..].first_chunk::<LANES>() {
+            Some(block) => hash32_3_lanes(x, block, r),
+            None => {
+                let rest = &ids[first..];
+                let mut block = [0i32; LANES];
+                block[..rest.len()].copy_from_slice(rest);
+                hash32_3_lanes(x, &block, r)
+            }
+        };
+        self.consider(first, &weights[first..], &hashes);
+    }
+
+    #[inline(always)]
+    fn consider<const LANES: usize>(&mut self, first: usize, weights: &[u32], hashes: &[u32; LANES]) {
         let mut low = [0u32; LANES];
         let mut highest = 0;
         for (low, hash) in low.iter_mut().zip(hashes) {
@@ -156,7 +172,7 @@ impl Best<'_> {
     /// Looks at the item with the highest hash first, which most often wins, so that the others need not be looked at. It is
     /// not taken yet, because an equal one before it would win: so hashes that can equal it stay candidates.
     #[inline(always)]
-    fn raise_threshold(&mut self, weights: &[u32], hashes: &[u32; LANES], highest: u32) {
+    fn raise_threshold<const LANES: usize>(&mut self, weights: &[u32], hashes: &[u32; LANES], highest: u32) {
         let lane = hashes.iter().position(|hash| *hash == highest).unwrap_or(0);
         let weight = weights.get(lane).copied().unwrap_or(0);
         if weight == 0 {
@@ -177,7 +193,7 @@ impl Best<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{LANES, straw2_pick};
+    use super::{NARROW, WIDE, straw2_pick};
     use crate::hash::hash32_3;
     use crate::logarithm::distances;
 
@@ -201,7 +217,7 @@ mod tests {
             |index| 1 << (index % 32),
             |_| 0,
         ];
-        for size in [1, 2, LANES - 1, LANES, LANES + 1, 3 * LANES + 5] {
+        for size in [1, 2, NARROW - 1, NARROW, NARROW + 1, WIDE, WIDE + 1, WIDE + NARROW, 3 * WIDE + 5] {
             let ids: Vec<i32> = (0..size).map(|index| i32::try_from(index).unwrap() * 31 - 100).collect();
             for weight in weight_kinds {
                 let weights: Vec<u32> = (0..size).map(weight).collect();
