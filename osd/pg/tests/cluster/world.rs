@@ -639,7 +639,11 @@ impl World {
 
     fn boot(&mut self, osd: OsdId, life: u64) {
         let member = &self.members[&osd];
-        if member.life != life || self.cut_off.contains(&osd) {
+        if member.life != life {
+            return;
+        }
+        if self.cut_off.contains(&osd) {
+            self.after(500, 1500, Happening::Boot(osd, life));
             return;
         }
         let state = &self.monitor.newest().osds[&osd];
