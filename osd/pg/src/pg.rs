@@ -521,9 +521,8 @@ impl Pg {
             }
             PgBody::Push(chunk) => self.hear_push(from, *chunk, turn),
             PgBody::BackfillScan { begin, objects_max } => self.handle_scan(from, begin, objects_max, turn),
-            PgBody::BackfillProgress { cursor, objects, bytes } => {
-                self.handle_backfill_progress(from, cursor, objects, bytes, turn);
-            }
+            // The counts in it are for whoever looks at the wire: this copy's come with the writes.
+            PgBody::BackfillProgress { cursor, .. } => self.handle_backfill_progress(from, cursor, turn),
             PgBody::ReservationRequest { source } => self.handle_reservation_request(from, source, turn),
             PgBody::ReservationRelease => self.handle_reservation_release(turn),
             PgBody::Clean { info } => self.handle_clean(&info),

@@ -67,8 +67,8 @@ pub struct Push {
     pub removes: Option<LogVersion>,
     /// The part that was sent last, or is being read.
     pub position: Position,
-    /// Whether the store is being asked.
-    pub loading: bool,
+    /// The part that the store is being asked for, if it is.
+    pub loading: Option<Position>,
     /// When it was sent.
     pub sent_at: Time,
 }

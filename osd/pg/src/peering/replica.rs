@@ -72,6 +72,10 @@ impl Pg {
         self.info.last_user_version = info.last_user_version;
         self.info.objects = info.objects;
         self.info.bytes = info.bytes;
+        self.take_history(info);
+    }
+
+    fn take_history(&mut self, info: &PgInfo) {
         let own = self.info.history.clone();
         self.info.history = info.history.clone();
         self.info.history.same_interval_since = own.same_interval_since;
@@ -85,7 +89,8 @@ impl Pg {
         if !self.peering.is_replica() || info.last_epoch_started != self.info.last_epoch_started {
             return;
         }
-        self.take_account(info);
+        // Counts come with writes: this message may overtake, or be overtaken by, some of them.
+        self.take_history(info);
         self.past.clear();
         self.changes.put_past(self.past.list());
         self.peering.clean = true;

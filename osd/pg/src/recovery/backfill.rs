@@ -276,21 +276,12 @@ impl Pg {
     }
 
     /// On the target: the copy is good up to here.
-    pub(crate) fn handle_backfill_progress(
-        &mut self,
-        from: OsdId,
-        cursor: Cursor,
-        objects: u64,
-        bytes: u64,
-        turn: &mut Turn<'_>,
-    ) {
+    pub(crate) fn handle_backfill_progress(&mut self, from: OsdId, cursor: Cursor, turn: &mut Turn<'_>) {
         if !self.peering.is_replica() || !self.peering.activation_stored {
             return;
         }
         if cursor > self.info.backfill {
             self.info.backfill = cursor;
-            self.info.objects = objects;
-            self.info.bytes = bytes;
             self.info_changed = true;
         }
         let body = PgBody::BackfillProgressed { cursor: self.info.backfill.clone() };

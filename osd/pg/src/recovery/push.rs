@@ -23,7 +23,7 @@ impl Pg {
         removes: Option<LogVersion>,
         turn: &mut Turn<'_>,
     ) {
-        let push = Push { source, removes, position: Position::default(), loading: false, sent_at: turn.now };
+        let push = Push { source, removes, position: Position::default(), loading: None, sent_at: turn.now };
         self.recovery.pushes.insert((object.clone(), target), push);
         self.send_part(object, target, turn);
     }
@@ -35,9 +35,10 @@ impl Pg {
         if let Some(version) = push.removes {
             let chunk = removal(object, version, push.source);
             self.send(target, PgBody::Push(Box::new(chunk)), turn);
-        } else if !push.loading {
-            push.loading = true;
-            let reads = self.part_reads(object, &self.recovery.pushes[&(object.clone(), target)].position.clone());
+        } else if push.loading.is_none() {
+            let position = push.position.clone();
+            push.loading = Some(position.clone());
+            let reads = self.part_reads(object, &position);
             self.read(reads, Pending::PushLoad(object.clone(), target), turn);
         }
     }
@@ -52,7 +53,11 @@ impl Pg {
     ) {
         let key = (object.clone(), target);
         let Some(push) = self.recovery.pushes.get_mut(&key) else { return };
-        push.loading = false;
+        // A late or doubled answer may have moved the push while the store was asked for another part.
+        if push.loading.take().as_ref() != Some(&push.position) {
+            self.send_part(object, target, turn);
+            return;
+        }
         push.sent_at = turn.now;
         let chunk = Self::part(object, &push.position, push.source, results);
         match chunk {
