@@ -24,9 +24,11 @@ mod figures;
 mod latency;
 mod monitor;
 mod object;
+mod placement_tools;
 mod progress;
 mod run;
 mod verify;
 
 pub use arguments::command;
+pub use placement_tools::PlacementTool;
 pub use run::run;

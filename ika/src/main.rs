@@ -11,9 +11,13 @@ use std::{env, ffi::OsString, process::ExitCode};
 
 use arguments::{Own, is_own};
 use clap::Parser;
+use cli::PlacementTool;
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = env::args_os().collect();
+    if let Some((tool, arguments)) = placement_tool(&arguments) {
+        return tool.run(&arguments);
+    }
     if !is_own(&arguments) {
         return cli::run(arguments);
     }
@@ -31,4 +35,14 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// `ika crushtool …`, or this binary called through a link named `crushtool`; likewise `osdmaptool`.
+fn placement_tool(arguments: &[OsString]) -> Option<(PlacementTool, Vec<String>)> {
+    let words = |from: usize| arguments[from..].iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    if let Some(tool) = arguments.first().and_then(|name| PlacementTool::of_name(name)) {
+        return Some((tool, words(1)));
+    }
+    let tool = PlacementTool::of_name(arguments.get(1)?)?;
+    Some((tool, words(2)))
 }
