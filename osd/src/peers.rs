@@ -104,7 +104,7 @@ impl Peers {
         let (identity, events) = (self.identity.clone(), self.events.clone());
         tokio::task::spawn_local(async move {
             let expected = PeerAddress { entity: Some(EntityName::osd(to)), address, nonce: Some(nonce) };
-            let result = connect(&identity, &expected).await;
+            let result = Box::new(connect(&identity, &expected).await);
             drop(events.send(ShardEvent::PeerAttempted { osd: to, attempt, result }).await);
         });
     }

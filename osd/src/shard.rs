@@ -35,7 +35,7 @@ pub(crate) enum ShardEvent {
     /// Somebody opened a session.
     Opened { session: SessionId, peer: Peer, sender: SessionSender },
     /// Opening a session to an OSD ended.
-    PeerAttempted { osd: OsdId, attempt: Attempt, result: Result<Session, ConnectError> },
+    PeerAttempted { osd: OsdId, attempt: Attempt, result: Box<Result<Session, ConnectError>> },
     /// A session to an OSD ended.
     PeerEnded { osd: OsdId, attempt: Attempt },
     /// No sessions can be taken any more.
@@ -131,7 +131,7 @@ impl Shard {
                 self.sessions.insert(session, sender);
                 Some(Event::SessionOpened { session, peer })
             }
-            ShardEvent::PeerAttempted { osd, attempt, result } => self.peers.attempted(now, osd, attempt, result),
+            ShardEvent::PeerAttempted { osd, attempt, result } => self.peers.attempted(now, osd, attempt, *result),
             ShardEvent::PeerEnded { osd, attempt } => self.peers.ended(now, osd, attempt),
             ShardEvent::ListenerFailed(error) => bail!("listen for sessions: {error}"),
         };
@@ -230,7 +230,6 @@ impl Shard {
 
 impl Shard {
     /// The means of a shard around its machine.
-    #[expect(clippy::too_many_arguments, reason = "each is one of the shard's means, named once here")]
     pub fn new(
         machine: Osd,
         actions: Vec<Action>,
