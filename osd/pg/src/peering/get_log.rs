@@ -41,27 +41,24 @@ impl Pg {
         if !awaited {
             return;
         }
-        if let Err(error) = self.take_log(slice, turn) {
-            tracing::error!(pg = %self.pg, %from, %error, "the authoritative log does not join the log here");
-            return;
-        }
+        let remove = match self.merge_slice(slice) {
+            Ok(remove) => remove,
+            Err(error) => {
+                tracing::error!(pg = %self.pg, %from, %error, "the authoritative log does not join the log here");
+                return;
+            }
+        };
+        // One commit: a copy with the authority's log and other counts must not survive a crash.
         self.info.last_user_version = self.info.last_user_version.max(info.last_user_version);
         self.info.objects = info.objects;
         self.info.bytes = info.bytes;
+        self.commit(remove_ops(remove), Pending::Logged(self.log.head()), Vec::new(), turn);
         if let Some(peer) = self.peers.get_mut(&from) {
             peer.info = info;
             peer.missing = missing;
         }
         self.peering.log_from = None;
         self.begin_proof(turn);
-    }
-
-    /// Merges a slice of the authoritative log, in one commit with what must go from the store for it.
-    fn take_log(&mut self, slice: &PgLogSlice, turn: &mut Turn<'_>) -> types::Result<()> {
-        let remove = self.merge_slice(slice)?;
-        let version = self.log.head();
-        self.commit(remove_ops(remove), Pending::Logged(version), Vec::new(), turn);
-        Ok(())
     }
 
     /// Merges log, missing set and remembered requests; says which objects must go from the store.
