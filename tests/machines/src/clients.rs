@@ -276,7 +276,9 @@ impl Clients {
         client.answered += 1;
         match (doing, outcome) {
             (Doing::Write(key), Ok(_)) => self.history.acknowledge_write(stage.now(), key),
-            (Doing::Append(_), Ok(_)) => {}
+            (Doing::Append(value), Ok(success)) => {
+                stage.note(format_args!("{value} is appended at {}", success.version))
+            }
             (Doing::Read(key), Ok(success)) => {
                 let [SubOpResult::Data(bytes)] = success.results.as_slice() else {
                     return Err(format!("a read was answered with {:?}", success.results));

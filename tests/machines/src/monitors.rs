@@ -39,7 +39,7 @@ struct Leading {
     mon: usize,
     term: u64,
     machine: Leader,
-    asked: BTreeMap<Token, (Node, u64)>,
+    asked: BTreeMap<Token, Node>,
     token_next: u64,
 }
 
@@ -52,7 +52,6 @@ pub(crate) struct Monitors {
     term: u64,
     settings: Settings,
     first: ClusterMap,
-    operator_numbers: u64,
     wake_life: u64,
 }
 
@@ -77,7 +76,6 @@ impl Monitors {
             term: 0,
             settings,
             first,
-            operator_numbers: 0,
             wake_life: 0,
         }
     }
@@ -223,20 +221,20 @@ impl Monitors {
                 self.mons[mon].subscribers.insert(from, have);
                 self.publish(stage, mon);
             }
-            Letter::Ask { asker, number, request } => {
+            Letter::Ask { asker, request } => {
                 if let ControlRequest::GetMaps { have } = *request {
                     let reply = Box::new(ControlReply::Maps(self.mons[mon].state.share(have)));
-                    stage.send(Node::Mon(mon), asker, Letter::Answer { number, reply });
+                    stage.send(Node::Mon(mon), asker, Letter::Answer { reply });
                     return;
                 }
                 let Some(leading) = &mut self.leading else { return };
                 if leading.mon != mon {
-                    stage.send(Node::Mon(mon), Node::Mon(leading.mon), Letter::Ask { asker, number, request });
+                    stage.send(Node::Mon(mon), Node::Mon(leading.mon), Letter::Ask { asker, request });
                     return;
                 }
                 leading.token_next += 1;
                 let token = Token(leading.token_next);
-                leading.asked.insert(token, (asker, number));
+                leading.asked.insert(token, asker);
                 let asker = name_of(asker);
                 self.lead(stage, Event::Request { token, asker, request: *request });
             }
@@ -264,8 +262,8 @@ impl Monitors {
                     stage.queue.schedule_after(delay, Happening::Consensus(step));
                 }
                 Action::Answer { token, reply } | Action::AnswerIfLeading { token, reply } => {
-                    if let Some((asker, number)) = leading.asked.remove(&token) {
-                        stage.send(Node::Mon(mon), asker, Letter::Answer { number, reply: Box::new(reply) });
+                    if let Some(asker) = leading.asked.remove(&token) {
+                        stage.send(Node::Mon(mon), asker, Letter::Answer { reply: Box::new(reply) });
                     }
                 }
             }
@@ -277,15 +275,13 @@ impl Monitors {
 
     pub fn ask_as_operator(&mut self, stage: &mut Stage, prefix: &str, arguments: &[(&str, String)]) {
         let mon = usize::try_from(stage.random.below(self.mons.len() as u64)).expect("few monitors");
-        self.operator_numbers += 1;
         let request = ControlRequest::Command(CommandRequest {
             id: CommandId { asker: 1, sequence: 1 },
             prefix: prefix.to_owned(),
             arguments: arguments.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
             input: Bytes::new(),
         });
-        let number = self.operator_numbers;
-        let letter = Letter::Ask { asker: Node::Operator, number, request: Box::new(request) };
+        let letter = Letter::Ask { asker: Node::Operator, request: Box::new(request) };
         stage.send(Node::Operator, Node::Mon(mon), letter);
     }
 

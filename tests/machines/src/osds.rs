@@ -40,7 +40,6 @@ struct OsdNode {
     session_next: u64,
     subscribed_to: Option<usize>,
     wake: Option<EventKey>,
-    questions: u64,
 }
 
 /// All OSDs.
@@ -65,7 +64,6 @@ impl Osds {
                 session_next: 0,
                 subscribed_to: None,
                 wake: None,
-                questions: 0,
             };
             osds.nodes.insert(id, node);
             osds.restart(stage, id);
@@ -75,10 +73,6 @@ impl Osds {
 
     pub fn ids(&self) -> Vec<OsdId> {
         self.nodes.keys().copied().collect()
-    }
-
-    pub fn is_up(&self, osd: OsdId) -> bool {
-        self.nodes[&osd].machine.is_some()
     }
 
     /// What is stored and would survive a crash.
@@ -193,7 +187,7 @@ impl Osds {
         let life = node.life;
         match letter {
             Letter::Maps(share) => self.tell(stage, osd, life, Event::Maps(share)),
-            Letter::Answer { reply, .. } => {
+            Letter::Answer { reply } => {
                 if let ControlReply::Failed(error) = *reply {
                     stage.note(format!("osd.{osd} was refused: {error}"));
                 } else {
@@ -349,9 +343,8 @@ impl OsdNode {
 
     fn ask(&mut self, stage: &mut Stage, request: Box<ControlRequest>, mons: usize) {
         let mon = some_monitor(stage, mons);
-        self.questions += 1;
         let me = Node::Osd(self.id);
-        stage.send(me, Node::Mon(mon), Letter::Ask { asker: me, number: self.questions, request });
+        stage.send(me, Node::Mon(mon), Letter::Ask { asker: me, request });
     }
 
     fn schedule_flush(&mut self, stage: &mut Stage) {

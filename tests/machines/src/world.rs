@@ -54,9 +54,9 @@ pub(crate) enum Letter {
     /// On the data plane, with the life of the process that is expected to receive it.
     Data { nonce: Option<BootNonce>, message: Box<Message> },
     /// To a monitor; passed on to the leader with who first asked.
-    Ask { asker: Node, number: u64, request: Box<ControlRequest> },
+    Ask { asker: Node, request: Box<ControlRequest> },
     /// To who asked.
-    Answer { number: u64, reply: Box<ControlReply> },
+    Answer { reply: Box<ControlReply> },
     /// To a monitor: every new map from now on, please.
     Subscribe { have: Epoch },
     /// Maps.
@@ -312,7 +312,7 @@ impl World {
     }
 
     fn hear_as_operator(&mut self, letter: Letter) -> Result<(), String> {
-        let Letter::Answer { reply, .. } = letter else { return Ok(()) };
+        let Letter::Answer { reply } = letter else { return Ok(()) };
         match *reply {
             ControlReply::Failed(error) if error.kind != types::ErrorKind::Retry => {
                 Err(format!("the operator was refused: {error}"))
