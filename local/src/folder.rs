@@ -83,6 +83,9 @@ impl Folder {
     pub fn open(path: &Path) -> Result<Self> {
         let missing = || format!("{} holds no cluster: there is no ika.toml in it", path.display());
         let path = path.canonicalize().with_context(missing)?;
+        if !path.is_dir() {
+            bail!(missing());
+        }
         let Some(file) = read_file(&path)? else { bail!(missing()) };
         let lock = lock(&path)?;
         Ok(Self { path, file, _lock: lock })

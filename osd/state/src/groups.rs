@@ -127,13 +127,16 @@ impl Osd {
         self.requests.forget_pg(pg);
     }
 
-    /// Tells every placement group of a new map, and makes those that the map gives to this OSD.
+    /// Makes the placement groups that a new map gives to this OSD, and then tells those that were there before of it.
+    ///
+    /// In this order, because an existing group may ask for `up_thru` by this map, and the monitors' answer counts for
+    /// every group of the OSD: the making of the new ones must be in the store's order before anything that follows it.
     pub(crate) fn advance_groups(&mut self, now: Time, map: &Arc<PublishedMap>, actions: &mut Vec<Action>) {
         let existing: Vec<PgId> = self.groups.keys().copied().collect();
+        self.make_groups(now, map, actions);
         for pg in existing {
             self.deliver(now, pg, PgEvent::NewMap(map.clone()), actions);
         }
-        self.make_groups(now, map, actions);
     }
 
     pub(crate) fn make_groups(&mut self, now: Time, map: &Arc<PublishedMap>, actions: &mut Vec<Action>) {
