@@ -375,8 +375,11 @@ fn parse_seconds(text: &str) -> Result<Duration, String> {
 }
 
 /// A number of bytes with an optional K, M, G or T behind it, in powers of 1,024.
-pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
-    let refuse = || format!("`{text}` is not a size; it would be like 4K, 4M or 4194304");
+///
+/// # Errors
+/// A sentence with examples of what would be understood.
+pub fn parse_size(text: &str) -> Result<u64, String> {
+    let refuse = || format!("`{text}` is not a size; it would be like 4K, 4M, 10G or 4194304");
     let digits = text.trim_end_matches(|last: char| last.is_ascii_alphabetic());
     let shift = match text[digits.len()..].to_ascii_uppercase().as_str() {
         "" | "B" => 0,
@@ -402,6 +405,16 @@ mod tests {
         match understand(&words(text)) {
             Ok(Meaning::Monitor(command)) => *command,
             other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn sizes_are_understood_or_refused() {
+        assert_eq!(parse_size("4G"), Ok(4 << 30));
+        assert_eq!(parse_size("512MiB"), Ok(512 << 20));
+        assert_eq!(parse_size("4096"), Ok(4096));
+        for wrong in ["", "G", "4X", "-1", "1.5G", "99999999999T"] {
+            assert!(parse_size(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -29,6 +29,6 @@ mod progress;
 mod run;
 mod verify;
 
-pub use arguments::command;
+pub use arguments::{command, parse_size};
 pub use placement_tools::PlacementTool;
 pub use run::run;

@@ -3,6 +3,7 @@
 use std::{ffi::OsString, net::IpAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
+use cli::parse_size;
 
 /// Daemons, and whole clusters on this machine.
 #[derive(Debug, Parser)]
@@ -136,35 +137,9 @@ pub struct CreateOsd {
     pub size: Option<u64>,
 }
 
-/// A number of bytes with an optional K, M, G or T behind it, in powers of 1,024.
-fn parse_size(text: &str) -> Result<u64, String> {
-    let refuse = || format!("`{text}` is not a size; it would be like 4G, 512M or 1073741824");
-    let digits = text.trim_end_matches(|last: char| last.is_ascii_alphabetic());
-    let shift = match text[digits.len()..].to_ascii_uppercase().as_str() {
-        "" | "B" => 0,
-        "K" | "KB" | "KIB" => 10,
-        "M" | "MB" | "MIB" => 20,
-        "G" | "GB" | "GIB" => 30,
-        "T" | "TB" | "TIB" => 40,
-        _ => return Err(refuse()),
-    };
-    let number: u64 = digits.parse().map_err(|_| refuse())?;
-    number.checked_mul(1 << shift).ok_or_else(refuse)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_are_understood_or_refused() {
-        assert_eq!(parse_size("4G"), Ok(4 << 30));
-        assert_eq!(parse_size("512MiB"), Ok(512 << 20));
-        assert_eq!(parse_size("4096"), Ok(4096));
-        for wrong in ["", "G", "4X", "-1", "1.5G", "99999999999T"] {
-            assert!(parse_size(wrong).is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn own_words_are_told_from_operators() {
