@@ -32,6 +32,9 @@ enum Word {
     Check,
     /// Runs all tests, or what these arguments of `cargo test` choose.
     Test {
+        /// With the full counts of seeds, crash images and random inputs (sets IKA_LONG): hours instead of minutes.
+        #[arg(long)]
+        long: bool,
         /// As `cargo test` takes them; `-p CRATE NAME` for some.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
@@ -79,7 +82,10 @@ fn run(word: Word, root: &Path) -> Result<()> {
             tidy::run(root)?;
             steps::cargo(root, &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])
         }
-        Word::Test { arguments } => test_run::run(root, &arguments),
+        Word::Test { long, arguments } => {
+            let extent = if long { test_run::Extent::Long } else { test_run::Extent::Usual };
+            test_run::run(root, extent, &arguments)
+        }
         Word::Sim { seed, seeds, name } => {
             let variable = match (seed, seeds) {
                 (Some(seed), _) => ("IKA_SEED", seed.to_string()),
@@ -90,5 +96,23 @@ fn run(word: Word, root: &Path) -> Result<()> {
             steps::cargo_with(root, &arguments, &[(variable.0, &variable.1)])
         }
         Word::Bench { seconds } => bench::run(root, seconds),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_long_run_is_asked_for_before_what_cargo_takes() {
+        let parse = |words: &[&str]| match Arguments::try_parse_from([&["./dev", "test"], words].concat()).unwrap().word
+        {
+            Word::Test { long, arguments } => (long, arguments.join(" ")),
+            _ => panic!("`test` is the word"),
+        };
+        assert_eq!(parse(&[]), (false, String::new()));
+        assert_eq!(parse(&["--long"]), (true, String::new()));
+        assert_eq!(parse(&["--long", "-p", "ika-crush", "name"]), (true, "-p ika-crush name".to_owned()));
+        assert_eq!(parse(&["-p", "ika-crush", "--", "--nocapture"]), (false, "-p ika-crush -- --nocapture".to_owned()));
     }
 }

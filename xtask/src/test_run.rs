@@ -1,22 +1,40 @@
 //! Runs the tests and ends with a summary: how many, what failed, and which binaries took the time.
 
 use std::{
-    io::{BufRead, BufReader, pipe},
+    fs::File,
+    io::{BufRead, BufReader, Write, pipe},
     path::Path,
     process::Command,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::steps;
 
 /// Binaries that the summary names.
 const SLOWEST_SHOWN: usize = 5;
 
+/// The variable that asks tests for their full counts.
+const LONG_VARIABLE: &str = "IKA_LONG";
+
+/// Where long runs are written down, beside the folder of the build profile.
+const LONG_RUNS_FILE: &str = "long-runs.txt";
+
+/// How much the tests do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// What fits the budget of a change: minutes.
+    Usual,
+    /// The full counts of seeds, crash images and random inputs: hours. What came of it is written down.
+    Long,
+}
+
 /// Runs `cargo test`, for the whole workspace unless the arguments choose packages themselves.
-pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<()> {
+pub(crate) fn run(root: &Path, extent: Extent, arguments: &[String]) -> Result<()> {
     let begun = steps::now();
+    // Taken at the beginning: the checkout may move on during the hours of a long run.
+    let revision = if extent == Extent::Long { Some(revision(root)?) } else { None };
     let is_chosen = arguments.iter().any(|argument| argument.starts_with("-p") || argument.starts_with("--package"));
     // The tests of real processes start the `ika` binary, which `cargo test` alone does not build.
     if !is_chosen {
@@ -30,6 +48,9 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<()> {
         command.arg("--workspace");
     }
     command.args(arguments);
+    if extent == Extent::Long {
+        command.env(LONG_VARIABLE, "1");
+    }
     // One pipe for both, so that cargo's lines stay between those of the tests.
     let (reader, writer) = pipe().context("make a pipe")?;
     command.stdout(writer.try_clone().context("share a pipe")?).stderr(writer);
@@ -44,10 +65,35 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<()> {
         summary.hear(&line, steps::now());
     }
     let status = child.wait().context("wait for cargo test")?;
-    print!("{}", summary.render(begun.elapsed()));
+    let rendered = summary.render(begun.elapsed());
+    print!("{rendered}");
+    if let Some(revision) = revision {
+        let verdict = if status.success() { "passed" } else { "FAILED" };
+        record_long_run(&format!("{revision} {verdict} {}{rendered}\n", arguments.join(" ")))?;
+    }
     if !status.success() {
         bail!(if summary.failed == 0 { "the tests did not all build and run" } else { "some tests failed" });
     }
+    Ok(())
+}
+
+/// The commit of the checkout, with a mark when files differ from it.
+fn revision(root: &Path) -> Result<String> {
+    let program = "git describe --always --dirty --abbrev=12 --exclude=*";
+    let output = Command::new("git").args(program.split(' ').skip(1)).current_dir(root).output();
+    let output = output.with_context(|| format!("start {program}"))?;
+    ensure!(output.status.success(), "`{program}` failed: {}", String::from_utf8_lossy(&output.stderr).trim());
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// Adds to the list of long runs in the target folder: a long run is worth something only with the revision it was of.
+fn record_long_run(text: &str) -> Result<()> {
+    let own = std::env::current_exe().context("find the target folder")?;
+    let target = own.ancestors().nth(2).context("a program lies in the target folder's folder of a profile")?;
+    let path = target.join(LONG_RUNS_FILE);
+    let file = File::options().create(true).append(true).open(&path);
+    file.and_then(|mut file| file.write_all(text.as_bytes())).with_context(|| format!("write {}", path.display()))?;
+    eprintln!("dev: written down in {}", path.display());
     Ok(())
 }
 

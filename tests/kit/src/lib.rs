@@ -69,5 +69,5 @@ pub use event_log::{EventLog, LogDigest};
 pub use event_queue::{EventKey, EventQueue};
 pub use history::{OperationKey, RegisterHistory, Violation};
 pub use network::{Arrival, Chance, Content, Link, Network, NetworkCounts, Ordering, Packet};
-pub use seeds::{for_each_seed, for_each_seed_in_parallel};
+pub use seeds::{count, for_each_seed, for_each_seed_in_parallel};
 pub use text_test::{Argument, Command, run_text_tests};

@@ -14,6 +14,12 @@ use std::{
 
 use types::Seed;
 
+/// How much a test does: the first number in an ordinary run, the second in a long one (`./dev test --long`).
+#[must_use]
+pub fn count(usual: u64, long: u64) -> u64 {
+    if env::var_os("IKA_LONG").is_some() { long } else { usual }
+}
+
 /// Runs the test body once per seed, in order; a failing seed's panic ends the test after its replay line is printed.
 ///
 /// `defaults` are the seeds of an ordinary run.
