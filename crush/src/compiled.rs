@@ -21,6 +21,10 @@ pub const DEPTH_MAX: usize = 64;
 /// rules over tiny clusters; with this bound the worst rule over the worst map still ends.
 pub const TRIES_MAX: u32 = 1 << 16;
 
+/// Places in the tables of all sets of choose arguments together: one per set and bucket slot. Ceph has one set per pool at
+/// most, and hundreds of pools; the bound keeps sets of a few bytes each from becoming tables of gigabytes.
+const CHOOSE_PLACES_MAX: usize = 1 << 22;
+
 /// A range of one of the flat arrays.
 #[derive(Clone, Copy, Debug)]
 struct Span {
@@ -116,6 +120,13 @@ impl CompiledMap {
         for bucket in &map.buckets {
             let node = bucket.as_ref().map(|bucket| compiled.add_bucket(bucket)).transpose()?;
             compiled.nodes.push(node);
+        }
+        let sets = map.choose_args.len();
+        if sets.saturating_mul(map.buckets.len()) > CHOOSE_PLACES_MAX {
+            return Err(Error::invalid(format!(
+                "{sets} sets of choose arguments for {} buckets are more than {CHOOSE_PLACES_MAX} places",
+                map.buckets.len()
+            )));
         }
         for (id, set) in &map.choose_args {
             let replacements = compiled.add_choose_args(*id, set)?;

@@ -13,6 +13,8 @@ mod receiver;
 mod sender;
 mod session;
 
+pub(crate) use frame::{HEADER_BYTES, Header};
+
 pub use admission::AdmissionLimits;
 pub use connect::{ConnectError, connect};
 pub use listener::{Listener, ListenerCounts};

@@ -17,6 +17,8 @@ mod greeting;
 mod identity;
 mod proof;
 mod socket;
+#[doc(hidden)]
+pub mod untrusted;
 
 pub use greeting::{Refusal, RefusalReason};
 pub use identity::{ClusterKey, Identity, Peer, PeerAddress};

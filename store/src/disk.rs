@@ -28,6 +28,12 @@ mod superblock;
 pub use fsck::{FsckDepth, FsckReport};
 pub use store::{DiskStore, StoreInfo, StoreOptions};
 pub use superblock::Identity;
+pub(crate) use {
+    group::{GroupHeader, decode_group},
+    keys::{decode_header_key, decode_segment_key},
+    object::{Header, Segment},
+    superblock::Superblock,
+};
 
 #[cfg(test)]
 mod tests;

@@ -14,6 +14,8 @@ mod key_value;
 mod memory;
 mod object_store;
 mod tape;
+#[doc(hidden)]
+pub mod untrusted;
 
 pub use device::{AlignedBuffer, BlockDevice, DEVICE_ALIGNMENT, FileDevice, MemoryDevice};
 pub use disk::{DiskStore, FsckDepth, FsckReport, Identity, StoreInfo, StoreOptions};

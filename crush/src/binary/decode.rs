@@ -80,6 +80,10 @@ impl<'a> Reader<'a> {
             if length == 0 {
                 length = self.u32()?;
             }
+            // An empty name would be written so that nobody, Ceph included, reads it back: its length is taken for that half.
+            if length == 0 {
+                return Err(self.damaged("a name is empty"));
+            }
             let length = usize::try_from(length).map_err(|_| self.damaged("a name is too long"))?;
             let name = std::str::from_utf8(self.take(length)?).map_err(|_| self.damaged("a name is not UTF-8"))?;
             names.insert(id, name.to_owned());
@@ -212,7 +216,7 @@ impl CrushMap {
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
         let mut reader = Reader { bytes, at: 0 };
         if reader.u32()? != MAGIC {
-            return Err(Error::damaged("these bytes are not a binary map: they do not begin with its magic"));
+            return Err(Error::damaged("these bytes are not a binary map: its magic does not stand at byte 0"));
         }
         let slots = reader.u32()?;
         let rules = reader.u32()?;
@@ -254,7 +258,7 @@ impl CrushMap {
         if map.max_devices > DEVICES_MAX {
             return Err(reader.damaged(&format!("there cannot be {} devices", map.max_devices)));
         }
-        map.check_tree().map_err(|error| Error::damaged(error.message()))?;
+        map.check_tree().map_err(|error| reader.damaged(error.message()))?;
         if map.choose_weights() > CHOOSE_WEIGHTS_MAX {
             return Err(reader.damaged("there are too many choose arguments"));
         }

@@ -192,8 +192,10 @@ impl Compiler {
                 }
             }
         }
+        // As Ceph computes it: the item with a place beyond the end makes the bucket longer than its items, and is refused
+        // below, so no memory is taken for such a length.
         let size = text.items.len().max(taken.last().map_or(0, |last| *last));
-        let mut items = vec![(0, 0); size];
+        let mut items = vec![(0, 0); text.items.len()];
         let mut uniform_weight = None;
         let mut next = 0;
         for line in &text.items {
@@ -224,7 +226,9 @@ impl Compiler {
                     next - 1
                 }
             };
-            items[place] = (item, weight);
+            if let Some(slot) = items.get_mut(place) {
+                *slot = (item, weight);
+            }
         }
         Ok(items)
     }

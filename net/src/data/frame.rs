@@ -4,7 +4,7 @@ use bytes::{BufMut, BytesMut};
 use types::{Error, Result, limits};
 
 /// Bytes of a frame's header.
-pub(super) const HEADER_BYTES: usize = 32;
+pub(crate) const HEADER_BYTES: usize = 32;
 
 /// First of the kinds that belong to the session itself; messages have lower ones.
 pub(super) const KIND_SESSION_FIRST: u16 = 0xff00;
@@ -15,13 +15,13 @@ pub(super) const KIND_GOODBYE: u16 = 0xff02;
 
 /// A frame's header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Header {
+pub(crate) struct Header {
     /// Which message, or which word of the session.
-    pub(super) kind: u16,
+    pub(crate) kind: u16,
     /// Zero; bits that a reader does not know refuse.
     pub(super) flags: u16,
-    pub(super) body_bytes: usize,
-    pub(super) payload_bytes: usize,
+    pub(crate) body_bytes: usize,
+    pub(crate) payload_bytes: usize,
     /// Of everything behind it in the header, and of the body.
     pub(super) crc: u32,
     /// Of the payload.
@@ -46,7 +46,7 @@ fn length_at(bytes: &[u8; HEADER_BYTES], at: usize, what: &str, limit: usize) ->
 
 impl Header {
     /// The header of these bytes; lengths are within their limits. The checksum is compared when the body is there.
-    pub(super) fn decode(bytes: &[u8; HEADER_BYTES]) -> Result<Self> {
+    pub(crate) fn decode(bytes: &[u8; HEADER_BYTES]) -> Result<Self> {
         let header = Self {
             crc: u32_at(bytes, 0),
             payload_crc: u32_at(bytes, 4),

@@ -1,0 +1,3 @@
+//! See `tests/fuzz/src`.
+#![no_main]
+libfuzzer_sys::fuzz_target!(|data: &[u8]| (tests_fuzz::target("map_full").run)(data));
