@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, net::IpAddr, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use cli::parse_size;
 
 /// Daemons, and whole clusters on this machine.
@@ -19,13 +19,15 @@ pub enum Own {
     Osd(Osd),
     /// Run a manager
     Mgr(RunOnly),
+    /// Look after the store of one OSD, or measure one
+    Store(Store),
 }
 
 /// Whether the words belong to this enumeration rather than to the operators' commands.
 pub fn is_own(arguments: &[OsString]) -> bool {
     let word = |at: usize| arguments.get(at).and_then(|word| word.to_str()).unwrap_or_default();
     match word(1) {
-        "up" | "down" => true,
+        "up" | "down" | "store" => true,
         "mon" | "mgr" => word(2) == "run",
         "osd" => matches!(word(2), "run" | "create") && arguments.iter().any(|word| word == "--data"),
         _ => false,
@@ -135,6 +137,91 @@ pub struct CreateOsd {
     /// Size of the device file `block` in the folder; without it `block` must be there, a file or a link to a device
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub size: Option<u64>,
+}
+
+/// `ika store`
+#[derive(Debug, Args)]
+pub struct Store {
+    /// What to do
+    #[command(subcommand)]
+    pub verb: StoreVerb,
+}
+
+/// What can be done with a store.
+#[derive(Debug, Subcommand)]
+pub enum StoreVerb {
+    /// Measure a new store beside what fio reaches on the same file system; it is removed afterwards
+    Bench(Bench),
+}
+
+/// Where a measured store lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Medium {
+    /// In files of the folder
+    Folder,
+    /// In memory: the store's own cost, for profiles
+    Memory,
+}
+
+/// What a measurement does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Work {
+    /// Write blocks that exist, each durable before it counts
+    Overwrite,
+    /// Make objects of one block
+    New,
+    /// Read blocks whose data is not in memory
+    Read,
+}
+
+/// `ika store bench`
+#[derive(Debug, Args)]
+pub struct Bench {
+    /// The folder whose file system is measured; a folder of its own is made in it and removed
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub folder: PathBuf,
+    /// Where the store lives
+    #[arg(long, value_enum, default_value_t = Medium::Folder)]
+    pub medium: Medium,
+    /// What is done, several by comma [default: the five loads that figures are promised for]
+    #[arg(long, value_enum, value_delimiter = ',', requires_all = ["block", "depth"])]
+    pub work: Vec<Work>,
+    /// Bytes of one operation, several by comma: 4K to the size of an object
+    #[arg(long, value_name = "SIZE", value_delimiter = ',', value_parser = parse_size, requires = "work")]
+    pub block: Vec<u64>,
+    /// Operations in flight, several by comma
+    #[arg(long, value_name = "N", value_delimiter = ',', requires = "work")]
+    pub depth: Vec<usize>,
+    /// Take blocks in order instead of any
+    #[arg(long, requires = "work")]
+    pub sequential: bool,
+    /// Alternations of fio and store for each load
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub rounds: usize,
+    /// Milliseconds of each measurement
+    #[arg(long, value_name = "N", default_value_t = 3000)]
+    pub milliseconds: u64,
+    /// Bytes of all objects together
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, default_value = "1G")]
+    pub data: u64,
+    /// Bytes of one object
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, default_value = "4M")]
+    pub object: u64,
+    /// The store's memory budget [default: the OSD's]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub memory: Option<u64>,
+    /// Size of the store's journal [default: the OSD's]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub journal: Option<u64>,
+    /// Do not run fio
+    #[arg(long)]
+    pub no_fio: bool,
+    /// From which places are drawn
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Print JSON, every round of it
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[cfg(test)]

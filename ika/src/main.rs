@@ -6,6 +6,7 @@
 mod arguments;
 mod daemon;
 mod local_cluster;
+mod store_command;
 
 use std::{env, ffi::OsString, process::ExitCode};
 
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         Own::Mon(options) => daemon::run_mon(&options),
         Own::Osd(options) => daemon::osd(&options),
         Own::Mgr(options) => daemon::run_mgr(&options),
+        Own::Store(options) => store_command::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

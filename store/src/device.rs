@@ -8,12 +8,15 @@ mod buffer;
 mod file;
 mod memory;
 mod ring;
+mod tally;
 
 pub use buffer::AlignedBuffer;
 pub use file::FileDevice;
 pub use memory::MemoryDevice;
 
 use types::Result;
+
+use crate::counts::DeviceCounts;
 
 /// Alignment of every offset, length and memory address given to a device. All known disks take 4 KiB.
 pub const DEVICE_ALIGNMENT: usize = 4096;
@@ -42,4 +45,7 @@ pub trait BlockDevice: Send + Sync {
 
     /// Makes every write that returned before this call durable.
     fn flush(&self) -> Result<()>;
+
+    /// What was done with it since it was opened.
+    fn counts(&self) -> DeviceCounts;
 }

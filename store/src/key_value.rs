@@ -13,6 +13,8 @@ pub use rocks::RocksKeyValue;
 use bytes::Bytes;
 use types::Result;
 
+use crate::counts::KeyValueCounts;
+
 /// One change. There is no merge operator: replaying a change twice must change nothing (FOUNDATIONS 3).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyChange {
@@ -91,6 +93,9 @@ pub trait KeyValue: Send + Sync {
 
     /// Space used and left.
     fn usage(&self) -> Result<KeyValueUsage>;
+
+    /// What it did since it was opened.
+    fn counts(&self) -> KeyValueCounts;
 }
 
 /// A key-value half at one moment.

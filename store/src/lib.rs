@@ -7,6 +7,8 @@
 //! model) and [`FaultyStore`] (the model with chosen faults, for the simulator). Under the real one lie two more
 //! traits, [`BlockDevice`] and [`KeyValue`], each with a twin in memory that can lose what was not flushed.
 
+mod bench;
+mod counts;
 mod device;
 mod disk;
 mod faulty;
@@ -17,6 +19,10 @@ mod tape;
 #[doc(hidden)]
 pub mod untrusted;
 
+pub use bench::{
+    BenchLimit, BenchLoad, BenchMedium, BenchOrder, BenchRound, BenchRow, BenchSettings, BenchWork, bench,
+};
+pub use counts::{CacheCounts, DeviceCounts, KeyValueCounts, StoreCounts};
 pub use device::{AlignedBuffer, BlockDevice, DEVICE_ALIGNMENT, FileDevice, MemoryDevice};
 pub use disk::{DiskStore, FsckDepth, FsckReport, Identity, StoreInfo, StoreOptions};
 pub use faulty::FaultyStore;

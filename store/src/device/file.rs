@@ -14,7 +14,8 @@ use std::{
 use nix::{errno::Errno, fcntl::OFlag};
 use types::{Error, Result};
 
-use super::{BlockDevice, DEVICE_ALIGNMENT, ring::WriteRing};
+use super::{BlockDevice, DEVICE_ALIGNMENT, ring::WriteRing, tally::Tally};
+use crate::counts::DeviceCounts;
 
 /// A device of the operating system.
 pub struct FileDevice {
@@ -23,6 +24,7 @@ pub struct FileDevice {
     size_bytes: u64,
     /// `None` where the kernel has no io_uring, or forbids it.
     ring: Option<WriteRing>,
+    tally: Tally,
 }
 
 impl FileDevice {
@@ -48,7 +50,7 @@ impl FileDevice {
         let size_bytes = size - size % DEVICE_ALIGNMENT as u64;
         let ring =
             WriteRing::new().inspect_err(|error| tracing::info!(%error, "no io_uring; writes go one by one")).ok();
-        Ok(Self { path: path.to_owned(), file, size_bytes, ring })
+        Ok(Self { path: path.to_owned(), file, size_bytes, ring, tally: Tally::default() })
     }
 
     /// Makes a file of this size with all its blocks allocated, for clusters without spare block devices.
@@ -78,16 +80,19 @@ impl BlockDevice for FileDevice {
     }
 
     fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
+        self.tally.read(buffer.len());
         self.file.read_exact_at(buffer, offset).map_err(|error| self.failed(&format!("read at {offset} from"), &error))
     }
 
     fn write(&self, offset: u64, buffer: &[u8]) -> Result<()> {
+        self.tally.write(buffer.len());
         self.file.write_all_at(buffer, offset).map_err(|error| self.failed(&format!("write at {offset} to"), &error))
     }
 
     fn write_many(&self, writes: &[(u64, &[u8])]) -> Result<()> {
         match &self.ring {
             Some(ring) if writes.len() > 1 => {
+                writes.iter().for_each(|(_, buffer)| self.tally.write(buffer.len()));
                 ring.write_all(&self.file, writes).map_err(|error| self.failed("write many pieces to", &error))
             }
             _ => writes.iter().try_for_each(|(offset, buffer)| self.write(*offset, buffer)),
@@ -95,6 +100,11 @@ impl BlockDevice for FileDevice {
     }
 
     fn flush(&self) -> Result<()> {
+        self.tally.flush();
         self.file.sync_data().map_err(|error| self.failed("flush", &error))
+    }
+
+    fn counts(&self) -> DeviceCounts {
+        self.tally.counts()
     }
 }

@@ -6,7 +6,10 @@ use bytes::Bytes;
 use types::{Error, Result};
 
 use super::BlockDevice;
-use crate::tape::{Tape, TapeEvent};
+use crate::{
+    counts::DeviceCounts,
+    tape::{Tape, TapeEvent},
+};
 
 /// Called before each write and flush.
 type Hook = Arc<dyn Fn() + Send + Sync>;
@@ -14,8 +17,7 @@ type Hook = Arc<dyn Fn() + Send + Sync>;
 struct State {
     content: Vec<u8>,
     operations_until_failure: Option<u64>,
-    bytes_written: u64,
-    flushes: u64,
+    counts: DeviceCounts,
     hook: Option<Hook>,
 }
 
@@ -33,7 +35,7 @@ impl MemoryDevice {
 
     /// A device with this content.
     pub fn with_content(content: Vec<u8>) -> Self {
-        let state = State { content, operations_until_failure: None, bytes_written: 0, flushes: 0, hook: None };
+        let state = State { content, operations_until_failure: None, counts: DeviceCounts::default(), hook: None };
         Self { state: Mutex::new(state), tape: None }
     }
 
@@ -55,12 +57,6 @@ impl MemoryDevice {
     /// After so many further writes and flushes, each of them fails.
     pub fn fail_after(&self, operations: u64) {
         self.state().operations_until_failure = Some(operations);
-    }
-
-    /// Bytes written and flushes done so far, for measures of amplification.
-    pub fn counts(&self) -> (u64, u64) {
-        let state = self.state();
-        (state.bytes_written, state.flushes)
     }
 
     /// Calls this before each further write and flush, without holding any lock: what it does happens in the middle
@@ -100,7 +96,10 @@ impl BlockDevice for MemoryDevice {
 
     fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
         let first = position(offset);
-        buffer.copy_from_slice(&self.state().content[first..first + buffer.len()]);
+        let mut state = self.state();
+        buffer.copy_from_slice(&state.content[first..first + buffer.len()]);
+        state.counts.reads += 1;
+        state.counts.read_bytes += buffer.len() as u64;
         Ok(())
     }
 
@@ -108,7 +107,8 @@ impl BlockDevice for MemoryDevice {
         let mut state = self.begin_change("write to")?;
         let first = position(offset);
         state.content[first..first + buffer.len()].copy_from_slice(buffer);
-        state.bytes_written += buffer.len() as u64;
+        state.counts.writes += 1;
+        state.counts.written_bytes += buffer.len() as u64;
         if let Some(tape) = &self.tape {
             tape.record(TapeEvent::DeviceWrite { offset, data: Bytes::copy_from_slice(buffer) });
         }
@@ -117,11 +117,15 @@ impl BlockDevice for MemoryDevice {
 
     fn flush(&self) -> Result<()> {
         let mut state = self.begin_change("flush")?;
-        state.flushes += 1;
+        state.counts.flushes += 1;
         if let Some(tape) = &self.tape {
             tape.record(TapeEvent::DeviceFlush);
         }
         Ok(())
+    }
+
+    fn counts(&self) -> DeviceCounts {
+        self.state().counts
     }
 }
 

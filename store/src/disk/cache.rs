@@ -5,6 +5,8 @@
 
 use std::{collections::HashMap, hash::Hash};
 
+use crate::counts::CacheCounts;
+
 /// A cache bounded in bytes.
 #[derive(Debug)]
 pub(crate) struct Cache<K, V> {
@@ -12,21 +14,37 @@ pub(crate) struct Cache<K, V> {
     old: HashMap<K, (V, usize)>,
     young_bytes: usize,
     generation_bytes_max: usize,
+    counts: CacheCounts,
 }
 
 impl<K: Eq + Hash + Clone, V: Clone> Cache<K, V> {
     /// A cache of at most so many bytes, as its users weigh their entries.
     pub fn new(bytes_max: usize) -> Self {
-        Self { young: HashMap::new(), old: HashMap::new(), young_bytes: 0, generation_bytes_max: bytes_max / 2 }
+        Self {
+            young: HashMap::new(),
+            old: HashMap::new(),
+            young_bytes: 0,
+            generation_bytes_max: bytes_max / 2,
+            counts: CacheCounts::default(),
+        }
     }
 
     pub fn get(&mut self, key: &K) -> Option<V> {
         if let Some((value, _)) = self.young.get(key) {
+            self.counts.hits += 1;
             return Some(value.clone());
         }
-        let (value, weight) = self.old.remove(key)?;
+        let Some((value, weight)) = self.old.remove(key) else {
+            self.counts.misses += 1;
+            return None;
+        };
+        self.counts.hits += 1;
         self.insert(key.clone(), value.clone(), weight);
         Some(value)
+    }
+
+    pub fn counts(&self) -> CacheCounts {
+        self.counts
     }
 
     pub fn insert(&mut self, key: K, value: V, weight: usize) {

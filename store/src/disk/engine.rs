@@ -27,6 +27,7 @@ use super::{
     superblock::{Identity, Layout},
 };
 use crate::{
+    counts::StoreCounts,
     device::{AlignedBuffer, BlockDevice},
     key_value::{KeyChange, KeyValue, Lookup, ReadTier, ScanEnd},
     object_store::{CommitCallback, ConfigChanges, UNIT_BYTES, check_transaction},
@@ -310,6 +311,26 @@ impl Engine {
         })
     }
 
+    pub fn counts(&self) -> StoreCounts {
+        let (device, key_value) = (self.device.counts(), self.keys.counts());
+        let state = self.state();
+        StoreCounts {
+            device,
+            key_value,
+            headers: state.headers.counts(),
+            segments: state.segments.counts(),
+            groups: state.group_count,
+            records: state.record_count,
+        }
+    }
+
+    /// Brings everything submitted so far to its end: durable, carried out, at its place, and trimmed.
+    pub fn settle(&self) -> Result<()> {
+        drop(self.wait_prepared());
+        self.make_space();
+        self.check_open()
+    }
+
     pub fn submit_config(&self, changes: ConfigChanges, done: CommitCallback) {
         self.submit(Change::Config(changes), done);
     }
@@ -413,6 +434,8 @@ impl Beginning {
             tail_sequence: self.last_sequence + 1,
             groups: VecDeque::new(),
             superblock_writes: self.superblock_writes,
+            group_count: 0,
+            record_count: 0,
         }
     }
 }

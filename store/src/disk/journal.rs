@@ -188,6 +188,8 @@ impl Engine {
                 state.pending_runs.remove(&run.place);
             }
         }
+        state.group_count += 1;
+        state.record_count += records.len() as u64;
         state.head_position = end_position;
         state.durable_through = header.sequence_last();
         state.certain_through = header.flushed_through;

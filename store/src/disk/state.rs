@@ -106,6 +106,9 @@ pub(crate) struct State {
     pub tail_sequence: u64,
     pub groups: VecDeque<GroupMark>,
     pub superblock_writes: u64,
+    /// Groups and records made durable since the store was opened.
+    pub group_count: u64,
+    pub record_count: u64,
 }
 
 impl State {

@@ -19,6 +19,7 @@ use super::{
     superblock::{Identity, SUPERBLOCK_OFFSETS, Superblock},
 };
 use crate::{
+    counts::StoreCounts,
     device::{AlignedBuffer, BlockDevice, DEVICE_ALIGNMENT, FileDevice},
     key_value::{KeyValue, RocksKeyValue},
     object_store::{CommitCallback, ConfigChanges, ObjectStore},
@@ -189,6 +190,16 @@ impl DiskStore {
         let report = store.fsck(depth)?;
         store.close()?;
         Ok(report)
+    }
+
+    /// What it did since it was opened.
+    pub fn counts(&self) -> StoreCounts {
+        self.engine.counts()
+    }
+
+    /// Waits until everything submitted so far is at its place on the device and the journal is empty.
+    pub fn settle(&self) -> Result<()> {
+        self.engine.settle()
     }
 
     fn threads(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {

@@ -10,7 +10,6 @@ mod crash;
 mod device_full;
 mod golden;
 mod halves;
-mod measure;
 mod model;
 mod real;
 mod workload;

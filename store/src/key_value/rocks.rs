@@ -9,10 +9,12 @@ use bytes::Bytes;
 use rocksdb::{
     BlockBasedOptions, Cache, DB, DBCompressionType, FlushOptions, LogLevel, Options, ReadOptions,
     SnapshotWithThreadMode, WriteBatch, WriteOptions,
+    statistics::{StatsLevel, Ticker},
 };
 use types::{Error, Result};
 
 use super::{KeyChange, KeyValue, KeyValueUsage, KeyValueView, Lookup, ReadTier, ScanEnd};
+use crate::counts::{CacheCounts, KeyValueCounts};
 
 /// A share of the memory budget: cached blocks get three quarters, write buffers one.
 const WRITE_BUFFER_SHARE: usize = 4;
@@ -22,6 +24,8 @@ pub struct RocksKeyValue {
     db: DB,
     folder: std::path::PathBuf,
     write_options: WriteOptions,
+    /// Holds the statistics.
+    options: Options,
 }
 
 /// Whether the folder must or must not hold a database already.
@@ -47,7 +51,7 @@ impl RocksKeyValue {
         let db = DB::open(&options, folder).map_err(|error| failed(&format!("open {}", folder.display()), &error))?;
         let mut write_options = WriteOptions::new();
         write_options.disable_wal(true);
-        Ok(Self { db, folder: folder.to_owned(), write_options })
+        Ok(Self { db, folder: folder.to_owned(), write_options, options })
     }
 
     fn options(memory_bytes: usize, existing: Existing) -> Options {
@@ -88,6 +92,9 @@ impl RocksKeyValue {
         options.set_max_log_file_size(4 << 20);
         options.set_log_level(LogLevel::Warn);
         options.set_stats_dump_period_sec(0);
+        // Counters only: hit rates and bytes written cost an addition each, clocks and histograms would cost more.
+        options.enable_statistics();
+        options.set_statistics_level(StatsLevel::ExceptHistogramOrTimers);
         options
     }
 
@@ -181,6 +188,16 @@ impl KeyValue for RocksKeyValue {
             used_bytes: used.unwrap_or(0),
             free_bytes: space.blocks_available().saturating_mul(space.fragment_size()),
         })
+    }
+
+    fn counts(&self) -> KeyValueCounts {
+        let ticker = |ticker| self.options.get_ticker_count(ticker);
+        let property = |name| self.db.property_int_value(name).ok().flatten().unwrap_or(0);
+        KeyValueCounts {
+            written_bytes: ticker(Ticker::FlushWriteBytes) + ticker(Ticker::CompactWriteBytes),
+            cache: CacheCounts { hits: ticker(Ticker::BlockCacheHit), misses: ticker(Ticker::BlockCacheMiss) },
+            memory_bytes: property("rocksdb.block-cache-usage") + property("rocksdb.cur-size-all-mem-tables"),
+        }
     }
 }
 
