@@ -86,6 +86,8 @@ pub(crate) enum Command {
     Mgr(Words),
     /// The cluster log: `log last`
     Log(Words),
+    /// Settings: `config dump`, `config set osd.3 log_level debug`, `config help NAME`, `config log`, …
+    Config(Words),
     /// Stored keys and values: `config-key set`, …
     ConfigKey(Words),
     /// Objects of a pool

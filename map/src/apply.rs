@@ -134,6 +134,9 @@ impl ClusterMap {
             Change::Managers(managers) => self.managers = managers.clone(),
             Change::Blocklist(entry, until_ms) => set(&mut self.blocklist, *entry, *until_ms),
             Change::FullRatios(ratios) => self.full_ratios = *ratios,
+            Change::Configuration { option, target, value } => {
+                self.configuration.set(option, target, value.clone());
+            }
             Change::ClientNext(client) => {
                 if *client < self.client_next {
                     return Err(Error::invalid(format!(

@@ -11,7 +11,7 @@ use std::fmt;
 use types::{Epoch, Error, OsdId, PgId, Result, limits};
 
 use crate::{
-    ClusterMap, HOLE, OsdState, Pool, PoolKind, Weight,
+    CONFIG_TEXT_BYTES_MAX, CONFIG_VALUES_MAX, ClusterMap, HOLE, OsdState, Pool, PoolKind, Weight,
     encoding::{POOL_BYTES_MAX, pool_bytes},
     placement::{OBJECT_HASH_LINUX, OBJECT_HASH_RJENKINS},
 };
@@ -95,6 +95,17 @@ fn check_general(map: &ClusterMap, list: &mut Breaches) {
         list.expect(names.insert(&monitor.name), "monitor-name-unique", || {
             format!("monitor {id} is named {} like another one", monitor.name)
         });
+    }
+    list.expect(map.configuration.len() <= CONFIG_VALUES_MAX, "configuration-in-range", || {
+        format!("{} settings are more than {CONFIG_VALUES_MAX}", map.configuration.len())
+    });
+    for (option, target, value) in map.configuration.iter() {
+        let lengths = [option.len(), target.to_string().len(), value.len()];
+        list.expect(
+            lengths.iter().all(|length| (1..=CONFIG_TEXT_BYTES_MAX).contains(length)),
+            "configuration-texts-in-range",
+            || format!("the setting {option} of {target} has texts of {lengths:?} bytes"),
+        );
     }
     for (name, standby) in &map.managers.standbys {
         let active = map.managers.active.as_ref().is_some_and(|active| active.name == *name);

@@ -11,7 +11,7 @@ use crush::CrushMap;
 use serde::{Deserialize, Serialize};
 use types::{BootNonce, ClientId, ClusterId, Epoch, MonId, OsdId, OsdUuid, PgId, PoolId};
 
-use crate::{LaterFields, Pool};
+use crate::{Configuration, LaterFields, Pool};
 
 /// Stands for "no OSD at this position" in a temporary acting set of an erasure-coded pool. Ceph's `CRUSH_ITEM_NONE`.
 pub const HOLE: OsdId = OsdId(0x7fff_ffff);
@@ -248,6 +248,8 @@ pub struct ClusterMap {
     pub protocol_min: u32,
     /// Features that every OSD of this cluster must have: gates new behaviour (FOUNDATIONS 18).
     pub require_osd_release: u32,
+    /// What operators chose.
+    pub configuration: Configuration,
     /// Fields of later versions that this version does not know, as they arrived; they survive a rewrite (FOUNDATIONS 18).
     pub later_fields: Option<LaterFields>,
 }

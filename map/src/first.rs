@@ -8,7 +8,7 @@ use std::{
 use crush::{CrushMap, Mode};
 use types::{ClientId, ClusterId, Epoch, MonId, PoolId, Result};
 
-use crate::{ClusterFlags, ClusterMap, FullRatios, Managers, MonitorEntry, conversion::from_crush};
+use crate::{ClusterFlags, ClusterMap, Configuration, FullRatios, Managers, MonitorEntry, conversion::from_crush};
 
 /// The root that OSDs land under unless somebody says otherwise. Ceph's name.
 const ROOT: &str = "default";
@@ -51,6 +51,7 @@ impl ClusterMap {
             client_next: ClientId(1),
             protocol_min: FIRST_PROTOCOL,
             require_osd_release: FIRST_RELEASE,
+            configuration: Configuration::default(),
             later_fields: None,
         })
     }

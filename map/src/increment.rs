@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc};
 use crush::CrushMap;
 use types::{BootNonce, ClientId, Epoch, MonId, OsdId, OsdUuid, PgId, PoolId};
 
-use crate::{BlocklistEntry, ClusterFlags, FullRatios, Managers, MonitorEntry, Pool, Weight};
+use crate::{BlocklistEntry, ClusterFlags, ConfigTarget, FullRatios, Managers, MonitorEntry, Pool, Weight};
 
 /// One change. A list of them, applied in order, makes the next epoch.
 #[derive(Debug, Clone, PartialEq)]
@@ -124,6 +124,15 @@ pub enum Change {
     Blocklist(BlocklistEntry, Option<u64>),
     /// Fill levels.
     FullRatios(FullRatios),
+    /// A setting for somebody, in canonical form; `None` forgets it. The name may be one that only a later version knows.
+    Configuration {
+        /// Which option, by name.
+        option: String,
+        /// For whom.
+        target: ConfigTarget,
+        /// Its value.
+        value: Option<String>,
+    },
     /// Client ids below this have been given. Refused when it goes back.
     ClientNext(ClientId),
     /// Gates. Refused when one is lowered.

@@ -13,6 +13,7 @@ mod apply;
 mod balance;
 mod check;
 mod cluster;
+mod configuration;
 mod conversion;
 mod encoding;
 mod first;
@@ -31,6 +32,10 @@ pub use balance::{UpmapGoal, balance};
 pub use check::{Breach, ERASURE_SHARDS_MAX, HOST_NAME_BYTES_MAX, POOLS_MAX, UPMAP_ITEMS_PER_PG_MAX, breaches, check};
 pub use cluster::{
     BlocklistEntry, ClusterFlags, ClusterMap, FullRatios, HOLE, ManagerEntry, Managers, MonitorEntry, OsdState, Weight,
+};
+pub use configuration::{
+    CONFIG_TEXT_BYTES_MAX, CONFIG_VALUES_MAX, ConfigOption, ConfigSubject, ConfigTarget, Configuration,
+    EffectiveSettings, Mask, OptionSpec, Takes, Unit, Who,
 };
 pub use encoding::{CHANGES_MAX, LaterFields, decode_increment, decode_map, encode_increment, encode_map};
 pub use increment::{Change, Death, Increment};

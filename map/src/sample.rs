@@ -163,7 +163,7 @@ pub(crate) fn random_change(map: &ClusterMap, random: &mut SeededRandom) -> Chan
     let pg = PgId { pool, seed: u32::try_from(random.below(u64::from(pg_num) + 1)).unwrap() };
     let weight = |random: &mut SeededRandom| Weight(u32::try_from(random.below(5) * 0x4000).unwrap());
     let keep = random.chance(3, 4);
-    match random.below(20) {
+    match random.below(21) {
         0 => Change::Flags(ClusterFlags(random.below(1 << 10))),
         1 => Change::OsdCreate { osd, uuid: uuid_of(osd, 1) },
         2 | 3 => boot(osd, u8::try_from(1 + random.below(2)).unwrap()),
@@ -190,6 +190,11 @@ pub(crate) fn random_change(map: &ClusterMap, random: &mut SeededRandom) -> Chan
         16 => Change::PgTemp(pg, keep.then(|| vec![osd, other])),
         17 => Change::PrimaryTemp(pg, keep.then_some(osd)),
         18 => Change::PgCreated(pg),
+        19 => Change::Configuration {
+            option: "log_level".to_owned(),
+            target: ["global", "osd.1"][usize::from(keep)].parse().unwrap(),
+            value: random.chance(2, 3).then(|| "debug".to_owned()),
+        },
         _ => Change::Blocklist(BlocklistEntry::Client(ClientId(random.below(4))), keep.then_some(random.below(1000))),
     }
 }

@@ -15,7 +15,7 @@ use std::{
 };
 
 use map::ClusterMap;
-use mon_state::{Action, Applied, Checks, Event, Leader, Quorum, Settings, Token, encode_entry};
+use mon_state::{Action, Applied, Checks, Event, Leader, Quorum, Token, encode_entry};
 use telemetry::clock::{boot_clock_now, instant_of, wall_clock_milliseconds};
 use tokio::{
     sync::{mpsc, oneshot},
@@ -77,7 +77,6 @@ struct Leading {
 /// The desk.
 pub(crate) struct Desk {
     id: MonId,
-    settings: Settings,
     first: ClusterMap,
     consensus: Arc<dyn Consensus>,
     shared: Arc<SharedState>,
@@ -94,7 +93,6 @@ pub(crate) struct Desk {
 impl Desk {
     pub fn new(
         id: MonId,
-        settings: Settings,
         first: ClusterMap,
         consensus: Arc<dyn Consensus>,
         shared: Arc<SharedState>,
@@ -103,7 +101,6 @@ impl Desk {
         let (outcome_sender, outcomes) = mpsc::channel(OUTCOMES_MAX);
         Self {
             id,
-            settings,
             first,
             consensus,
             shared,
@@ -227,7 +224,7 @@ impl Desk {
 
     fn lead(&mut self, term: u64) {
         tracing::info!(term, "this monitor leads");
-        let machine = Leader::new(boot_clock_now(), self.settings.clone(), Some(self.first.clone()), Checks::Off);
+        let machine = Leader::new(boot_clock_now(), Some(self.first.clone()), Checks::Off);
         self.reign_next += 1;
         self.leading = Some(Leading {
             reign: Reign(self.reign_next),

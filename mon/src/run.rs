@@ -58,14 +58,7 @@ pub async fn run(
     .await?;
     let consensus: Arc<dyn Consensus> = Arc::new(consensus);
     let (inquiries, heard) = mpsc::channel(INQUIRIES_MAX);
-    let desk = Desk::new(
-        own.id,
-        settings.decisions.clone(),
-        first_map(&settings)?,
-        Arc::clone(&consensus),
-        Arc::clone(&shared),
-        heard,
-    );
+    let desk = Desk::new(own.id, first_map(&settings)?, Arc::clone(&consensus), Arc::clone(&shared), heard);
     let desk = tokio::spawn(desk.run());
     let service = Service {
         id: own.id,

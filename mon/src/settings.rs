@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
-use mon_state::Settings;
 use net::ClusterKey;
 use serde::{Deserialize, Serialize};
 use types::{ClusterId, Error, MonId, Result};
@@ -60,8 +59,6 @@ pub struct MonSettings {
     pub timing: Timing,
     /// Log entries behind the newest snapshot before the next one is made.
     pub entries_per_snapshot: u64,
-    /// What its decisions depend on.
-    pub decisions: Settings,
 }
 
 impl MonSettings {
@@ -97,7 +94,6 @@ impl MonSettings {
             members,
             timing: Timing::default(),
             entries_per_snapshot: ENTRIES_PER_SNAPSHOT,
-            decisions: Settings::default(),
         };
         settings.check()?;
         Ok(settings)
@@ -108,7 +104,6 @@ impl MonSettings {
     /// # Errors
     /// `Invalid` with what is wrong.
     pub fn check(&self) -> Result<()> {
-        self.decisions.check()?;
         let Timing { heartbeat_ms, election_min_ms, election_max_ms } = self.timing;
         if !(10..=10_000).contains(&heartbeat_ms)
             || election_min_ms < 2 * heartbeat_ms

@@ -4,8 +4,15 @@ use bytes::{Buf, Bytes};
 use prost::Message;
 use types::{Error, Result, limits::CONTROL_MESSAGE_BYTES_MAX};
 
-/// The version of the contents that this release writes and the newest that it knows.
-pub(super) const VERSION: u16 = 1;
+/// The newest version of the contents that this release knows. It writes the first one that knows every record there is,
+/// so that bytes stay what they were as long as nobody uses what is new.
+pub(super) const VERSION: u16 = 2;
+
+/// The first version: every record but those that a later one brought.
+pub(super) const VERSION_FIRST: u16 = 1;
+
+/// The version that brought settings.
+pub(super) const VERSION_CONFIGURATION: u16 = 2;
 
 /// Bytes before the first record.
 const HEADER_BYTES: usize = 12;

@@ -7,7 +7,7 @@ use crush::CrushMap;
 use types::{BootNonce, ClientId, Epoch, Error, MonId, OsdUuid, PoolId, Result};
 
 use super::{
-    envelope::{Kind, Reader, Record, VERSION, Writer},
+    envelope::{Kind, Reader, Record, VERSION_CONFIGURATION, VERSION_FIRST, Writer},
     messages, values,
 };
 use crate::{Change, ClusterFlags, Death, Increment, Weight, conversion::from_crush};
@@ -44,6 +44,7 @@ mod record {
     pub(super) const FULL_RATIOS: u32 = 39;
     pub(super) const CLIENT_NEXT: u32 = 40;
     pub(super) const GATES: u32 = 41;
+    pub(super) const CONFIGURATION: u32 = 42;
 }
 
 /// Changes in one increment. Enough for an exception for each placement group of 10,000 OSDs at once; the bound keeps records
@@ -52,7 +53,9 @@ pub const CHANGES_MAX: usize = 1 << 20;
 
 /// The canonical bytes of an increment.
 pub fn encode_increment(increment: &Increment) -> Bytes {
-    let mut writer = Writer::new(Kind::Increment, VERSION);
+    let configures = |change: &Change| matches!(change, Change::Configuration { .. });
+    let version = if increment.changes.iter().any(configures) { VERSION_CONFIGURATION } else { VERSION_FIRST };
+    let mut writer = Writer::new(Kind::Increment, version);
     let general = messages::IncrementGeneral {
         epoch: increment.epoch.0,
         modified_ms: increment.modified_ms,
@@ -166,6 +169,9 @@ fn write_change(writer: &mut Writer, change: &Change) {
             writer.message(record::BLOCKLISTED, &values::blocklisted_message(*entry, *until_ms));
         }
         Change::FullRatios(ratios) => writer.message(record::FULL_RATIOS, &values::full_ratios_message(*ratios)),
+        Change::Configuration { option, target, value } => {
+            writer.message(record::CONFIGURATION, &values::configured_message(option, target, value.as_deref()));
+        }
         Change::ClientNext(client) => writer.message(record::CLIENT_NEXT, &number(client.0)),
         Change::Gates { protocol_min, require_osd_release } => {
             let gates = messages::Gates { protocol_min: *protocol_min, require_osd_release: *require_osd_release };
@@ -232,6 +238,10 @@ fn read_change(record: &Record<'_>) -> Result<Change> {
             Change::Blocklist(entry, until_ms)
         }
         record::FULL_RATIOS => Change::FullRatios(values::full_ratios(record.message()?)),
+        record::CONFIGURATION => {
+            let (option, target, value) = values::configured(record.message()?).map_err(at)?;
+            Change::Configuration { option, target, value }
+        }
         record::CLIENT_NEXT => Change::ClientNext(ClientId(number()?)),
         record::GATES => {
             let message: messages::Gates = record.message()?;

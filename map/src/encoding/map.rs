@@ -10,10 +10,10 @@ use crush::CrushMap;
 use types::{ClientId, ClusterId, Epoch, Error, MonId, PoolId, Result};
 
 use super::{
-    envelope::{Kind, Reader, Record, VERSION, Writer, checksum_of},
+    envelope::{Kind, Reader, Record, VERSION, VERSION_CONFIGURATION, VERSION_FIRST, Writer, checksum_of},
     messages, values,
 };
-use crate::{ClusterFlags, ClusterMap, Managers, conversion::from_crush};
+use crate::{CONFIG_VALUES_MAX, ClusterFlags, ClusterMap, Configuration, Managers, conversion::from_crush};
 
 /// Record numbers of a map, persistent.
 mod record {
@@ -31,8 +31,9 @@ mod record {
     pub(super) const MONITOR: u32 = 11;
     pub(super) const MANAGERS: u32 = 12;
     pub(super) const BLOCKLISTED: u32 = 13;
+    pub(super) const CONFIGURATION: u32 = 14;
     /// The highest number that this version knows.
-    pub(super) const LAST: u32 = BLOCKLISTED;
+    pub(super) const LAST: u32 = CONFIGURATION;
 }
 
 /// Entries in any one table of a map. Four million placement groups are ten times a cluster of 10,000 OSDs; the bound keeps
@@ -48,7 +49,8 @@ pub struct LaterFields {
 
 /// The canonical bytes of a map.
 pub fn encode_map(map: &ClusterMap) -> Bytes {
-    let mut writer = Writer::new(Kind::Map, map.later_fields.as_ref().map_or(VERSION, |later| later.version));
+    let own = if map.configuration.is_empty() { VERSION_FIRST } else { VERSION_CONFIGURATION };
+    let mut writer = Writer::new(Kind::Map, map.later_fields.as_ref().map_or(own, |later| later.version));
     writer.message(
         record::GENERAL,
         &messages::General {
@@ -99,6 +101,9 @@ pub fn encode_map(map: &ClusterMap) -> Bytes {
     writer.message(record::MANAGERS, &values::managers_message(&map.managers));
     for (entry, until_ms) in &map.blocklist {
         writer.message(record::BLOCKLISTED, &values::blocklisted_message(*entry, Some(*until_ms)));
+    }
+    for (option, target, value) in map.configuration.iter() {
+        writer.message(record::CONFIGURATION, &values::configured_message(option, target, Some(value)));
     }
     if let Some(later) = &map.later_fields {
         writer.records(&later.records);
@@ -174,6 +179,7 @@ fn general(message: messages::General) -> Result<ClusterMap> {
         client_next: ClientId(message.client_next),
         protocol_min: message.protocol_min,
         require_osd_release: message.require_osd_release,
+        configuration: Configuration::default(),
         later_fields: None,
     })
 }
@@ -231,6 +237,12 @@ fn add_record(map: &mut ClusterMap, record: &Record<'_>) -> Result<()> {
             let (entry, until_ms) = values::blocklisted(record.message()?).map_err(at)?;
             let until_ms = until_ms.ok_or_else(|| record.damaged("the entry says no time"))?;
             map.blocklist.insert(entry, until_ms);
+        }
+        record::CONFIGURATION => {
+            let (option, target, value) = values::configured(record.message()?).map_err(at)?;
+            let value = value.ok_or_else(|| record.damaged("the setting has no value"))?;
+            map.configuration.set(&option, &target, Some(value));
+            bound(record, map.configuration.len(), CONFIG_VALUES_MAX)?;
         }
         _ => return Err(record.damaged("this version of the format has no such record")),
     }

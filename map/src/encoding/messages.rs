@@ -304,3 +304,14 @@ pub(super) struct Gates {
     #[prost(uint32, tag = "2")]
     pub(super) require_osd_release: u32,
 }
+
+/// A setting for somebody. Without a value: it is forgotten.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Configured {
+    #[prost(string, tag = "1")]
+    pub(super) option: String,
+    #[prost(string, tag = "2")]
+    pub(super) target: String,
+    #[prost(string, optional, tag = "3")]
+    pub(super) value: Option<String>,
+}

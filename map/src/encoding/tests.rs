@@ -6,7 +6,7 @@ use types::{Error, ErrorKind, Result, SeededRandom};
 
 use super::envelope::{Kind, Reader, Writer};
 use super::*;
-use crate::{ClusterMap, Increment, sample};
+use crate::{Change, ClusterMap, Increment, sample};
 
 fn full_increment() -> (ClusterMap, Increment) {
     let base = sample::with_osds(8);
@@ -30,6 +30,31 @@ fn bytes_of_format_1_stay_what_they_were() {
     compare_with_golden("increment-format-1.bin", &encode_increment(&increment));
 }
 
+/// Format 2 brought settings; a map without them still has the bytes of format 1.
+#[test]
+fn bytes_of_format_2_stay_what_they_were() {
+    let (base, increment) = configured();
+    compare_with_golden("map-format-2.bin", &encode_map(&base.apply(&increment).unwrap()));
+    compare_with_golden("increment-format-2.bin", &encode_increment(&increment));
+}
+
+fn configured() -> (ClusterMap, Increment) {
+    let base = sample::with_osds(2);
+    let change = |target: &str, value: Option<&str>| Change::Configuration {
+        option: "mon_osd_down_out_interval".to_owned(),
+        target: target.parse().unwrap(),
+        value: value.map(str::to_owned),
+    };
+    let changes = vec![
+        change("global", Some("10min")),
+        change("osd.1", Some("1h")),
+        change("osd/rack:r1", Some("0")),
+        change("osd.1", None),
+    ];
+    let increment = Increment::new(&base, base.modified_ms + 1, changes).unwrap();
+    (base, increment)
+}
+
 #[test]
 fn what_was_encoded_decodes_to_the_same() {
     let (base, increment) = full_increment();
@@ -41,6 +66,11 @@ fn what_was_encoded_decodes_to_the_same() {
         assert_eq!(decoded.checksum(), map.checksum());
         assert_eq!(map.checksum().to_le_bytes(), bytes[8..12]);
     }
+    assert_eq!(decode_increment(&encode_increment(&increment)).unwrap(), increment);
+    let (base, increment) = configured();
+    let map = base.apply(&increment).unwrap();
+    assert_eq!(map.configuration.len(), 2);
+    assert_eq!(decode_map(&encode_map(&map)).unwrap(), map);
     assert_eq!(decode_increment(&encode_increment(&increment)).unwrap(), increment);
 }
 
@@ -118,10 +148,10 @@ fn kind_of<T: std::fmt::Debug>(result: Result<T>) -> (ErrorKind, String) {
 fn bytes_for_later_readers_only_are_refused_with_the_reason() {
     let bytes = encode_map(&sample::empty());
     let mut later = bytes.to_vec();
-    later[6] = 2;
+    later[6] = 3;
     let (kind, message) = kind_of(decode_map(&with_matching_crc(later)));
     assert_eq!(kind, ErrorKind::Invalid);
-    assert!(message.contains("format 2"), "{message}");
+    assert!(message.contains("format 3"), "{message}");
     let (kind, message) = kind_of(decode_increment(&bytes));
     assert_eq!(kind, ErrorKind::Damaged);
     assert!(message.contains("do not begin like a map increment"), "{message}");
@@ -130,9 +160,9 @@ fn bytes_for_later_readers_only_are_refused_with_the_reason() {
 #[test]
 fn unknown_records_of_a_later_map_survive_a_rewrite() {
     let mut later = encode_map(&sample::full()).to_vec();
-    later[4] = 2;
-    let mut extra = Writer::new(Kind::Map, 2);
-    extra.raw(14, b"what format 2 adds");
+    later[4] = 3;
+    let mut extra = Writer::new(Kind::Map, 3);
+    extra.raw(15, b"what format 3 adds");
     later.extend_from_slice(&extra.finish()[12..]);
     let later = with_matching_crc(later);
     let map = decode_map(&later).unwrap();

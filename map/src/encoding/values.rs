@@ -8,8 +8,8 @@ use prost::Message as _;
 
 use super::{envelope::Record, messages};
 use crate::{
-    BlocklistEntry, ClusterFlags, FullRatios, ManagerEntry, Managers, MonitorEntry, OsdState, Pool, PoolFlags,
-    PoolKind, Weight,
+    BlocklistEntry, CONFIG_TEXT_BYTES_MAX, ClusterFlags, ConfigTarget, FullRatios, ManagerEntry, Managers,
+    MonitorEntry, OsdState, Pool, PoolFlags, PoolKind, Weight,
 };
 
 /// Ceph's numbers for kinds of pools.
@@ -276,4 +276,16 @@ pub(super) fn full_ratios(message: messages::FullRatios) -> FullRatios {
         backfillfull_permille: message.backfillfull_permille,
         full_permille: message.full_permille,
     }
+}
+
+pub(super) fn configured_message(option: &str, target: &ConfigTarget, value: Option<&str>) -> messages::Configured {
+    messages::Configured { option: option.to_owned(), target: target.to_string(), value: value.map(str::to_owned) }
+}
+
+pub(super) fn configured(message: messages::Configured) -> Result<(String, ConfigTarget, Option<String>)> {
+    let texts = [Some(&message.option), Some(&message.target), message.value.as_ref()];
+    if texts.into_iter().flatten().any(|text| text.is_empty() || text.len() > CONFIG_TEXT_BYTES_MAX) {
+        return Err(Error::damaged(format!("a setting's texts have 1 to {CONFIG_TEXT_BYTES_MAX} bytes")));
+    }
+    Ok((message.option, message.target.parse()?, message.value))
 }

@@ -5,6 +5,7 @@
 
 mod arguments;
 mod blocklist;
+mod config;
 mod config_key;
 mod crush_tree;
 mod df;

@@ -132,6 +132,11 @@ struct StoredEntry {
     forget_through: Option<Epoch>,
 }
 
+/// A value as JSON; only for types whose serialisation cannot fail.
+pub(crate) fn encode_json(value: &impl Serialize) -> Bytes {
+    serde_json::to_vec(value).expect("texts, numbers and lists become JSON").into()
+}
+
 /// A persisted value's bytes: versions in front, then the body.
 pub(crate) fn encode_versioned<T: Serialize>(value: &T) -> Vec<u8> {
     let head = vec![VERSION, OLDEST_READER];

@@ -124,7 +124,6 @@ pub enum Checks {
 /// The leading monitor's machine.
 #[derive(Debug)]
 pub struct Leader {
-    settings: Settings,
     memory: Memory,
     queue: VecDeque<Work>,
     in_flight: Option<InFlight>,
@@ -139,9 +138,8 @@ pub struct Leader {
 
 impl Leader {
     /// A leader that begins now. `first` founds the cluster if nobody has.
-    pub fn new(now: Time, settings: Settings, first: Option<ClusterMap>, checks: Checks) -> Self {
+    pub fn new(now: Time, first: Option<ClusterMap>, checks: Checks) -> Self {
         Self {
-            settings,
             memory: Memory::default(),
             queue: VecDeque::new(),
             in_flight: None,
@@ -231,10 +229,11 @@ impl Leader {
 
     /// Plans entries until one is in flight or nothing is left to plan.
     fn plan(&mut self, now: Time, wall_ms: u64, state: &State, actions: &mut Vec<Action>) {
-        if state.map().is_none() {
+        let Some(map) = state.map() else {
             self.plan_founding(wall_ms, state, actions);
             return;
-        }
+        };
+        let settings = Settings::of(map, self.memory.quorum.leader);
         loop {
             let batch_len = self.batch_len();
             let batch: Vec<Work> = self.queue.drain(..batch_len).collect();
@@ -242,7 +241,7 @@ impl Leader {
                 now,
                 wall_ms,
                 state,
-                settings: &self.settings,
+                settings: &settings,
                 memory: &self.memory,
                 batch,
             });

@@ -29,7 +29,6 @@ pub use leader::{
     Action, Checks, Event, Leader, QUEUE_MAX, REQUEST_BYTES_PER_ENTRY_MAX, REQUESTS_PER_ENTRY_MAX, Token,
 };
 pub use memory::Quorum;
-pub use settings::Settings;
 pub use state::{Applied, INCREMENTS_BYTES_MAX, INCREMENTS_KEPT_MAX, INCREMENTS_KEPT_MIN, KEYS_MAX, Outcome, State};
 
 #[cfg(test)]

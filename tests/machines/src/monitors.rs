@@ -7,8 +7,8 @@
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use map::{ClusterMap, MonitorEntry, PublishedMap};
-use mon_state::{Action, Checks, Event, Leader, Quorum, Settings, State, Token, decode_entry, encode_entry};
+use map::{Change, ClusterMap, ConfigOption, ConfigTarget, MonitorEntry, PublishedMap};
+use mon_state::{Action, Checks, Event, Leader, Quorum, State, Token, decode_entry, encode_entry};
 use types::{ClusterId, EntityKind, EntityName, Epoch, MonId, Uuid};
 use wire::{CommandId, CommandRequest, ControlReply, ControlRequest};
 
@@ -50,7 +50,6 @@ pub(crate) struct Monitors {
     log: Vec<Bytes>,
     leading: Option<Leading>,
     term: u64,
-    settings: Settings,
     first: ClusterMap,
     wake_life: u64,
 }
@@ -64,17 +63,23 @@ impl Monitors {
             (MonId(index as u64 + 1), MonitorEntry { name, address })
         });
         let cluster = ClusterId(Uuid::from_random([7; 16]));
-        let first = ClusterMap::first(cluster, monitors.collect(), stage.wall_ms()).expect("a first map can be made");
+        let mut first = ClusterMap::first(cluster, monitors.collect(), stage.wall_ms()).expect("a first map can be made");
         // Some worlds move data away from OSDs that stay away, some wait for them.
-        let osd_down_out_interval_ms = if stage.random.chance(1, 3) { 8_000 } else { 600_000 };
-        let settings = Settings { osd_down_out_interval_ms, osd_beacon_grace_ms: 15_000, ..Settings::default() };
+        let down_out_interval = if stage.random.chance(1, 3) { "8s" } else { "10min" };
+        for (option, value) in [
+            (ConfigOption::OsdDownOutInterval, down_out_interval),
+            (ConfigOption::OsdReportTimeout, "15s"),
+        ] {
+            let (option, value) = (option.spec().name.to_owned(), Some(value.to_owned()));
+            let change = Change::Configuration { option, target: ConfigTarget::GLOBAL, value };
+            first.apply_change(&change).expect("a setting fits every map");
+        }
         stage.queue.schedule_after(Duration::from_millis(10), Happening::Consensus(ConsensusStep::Elect));
         Self {
             mons: (0..profile.mons).map(|_| Monitor { up: true, ..Monitor::default() }).collect(),
             log: Vec::new(),
             leading: None,
             term: 0,
-            settings,
             first,
             wake_life: 0,
         }
@@ -144,7 +149,7 @@ impl Monitors {
         self.term += 1;
         stage.note(format!("mon.{mon} leads in term {}", self.term));
         self.apply(stage, mon);
-        let machine = Leader::new(stage.now(), self.settings.clone(), Some(self.first.clone()), Checks::On);
+        let machine = Leader::new(stage.now(), Some(self.first.clone()), Checks::On);
         self.leading = Some(Leading { mon, term: self.term, machine, asked: BTreeMap::new(), token_next: 0 });
         let members = candidates.iter().map(|mon| MonId(*mon as u64 + 1)).collect();
         let quorum = Quorum { leader: Some(MonId(mon as u64 + 1)), members, term: self.term };

@@ -7,6 +7,7 @@ use wire::CommandAnswer;
 
 use super::{
     Arguments,
+    config::HISTORY_PREFIX,
     view::{View, answer_json, answer_status},
 };
 use crate::{
@@ -16,6 +17,7 @@ use crate::{
 
 pub(super) fn set(view: &View<'_>, draft: &mut Draft, arguments: &Arguments) -> Result<CommandAnswer> {
     let key = arguments.text("key");
+    check_writable(key)?;
     let value = match arguments.text_if("val") {
         Some(text) => Bytes::copy_from_slice(text.as_bytes()),
         None => arguments.input.clone(),
@@ -67,9 +69,18 @@ pub(super) fn ls(view: &View<'_>, _: &Arguments) -> Result<CommandAnswer> {
 
 pub(super) fn rm(view: &View<'_>, draft: &mut Draft, arguments: &Arguments) -> Result<CommandAnswer> {
     let key = arguments.text("key");
+    check_writable(key)?;
     if draft.key(view.state, key).is_none() {
         return Ok(answer_status(format!("no value is stored under `{key}`")));
     }
     draft.set_key(key.to_owned(), None);
     Ok(answer_status(format!("removed {key}")))
+}
+
+/// The history of settings stands here too, and nobody rewrites history.
+fn check_writable(key: &str) -> Result<()> {
+    if key.starts_with(HISTORY_PREFIX) {
+        return Err(Error::denied(format!("`{key}` belongs to the history of settings; `config log` shows it")));
+    }
+    Ok(())
 }

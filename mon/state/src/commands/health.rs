@@ -154,7 +154,7 @@ fn osdmap_flags(view: &View<'_>) -> Option<Check> {
 fn too_few_osds(view: &View<'_>) -> Option<Check> {
     let map = view.map.map();
     let largest = map.pools.values().map(|pool| pool.size).max().unwrap_or(0);
-    let wanted = usize::try_from(largest.max(view.settings.pool_default_size)).unwrap_or(usize::MAX);
+    let wanted = usize::try_from(largest.max(view.settings.pool_default_size())).unwrap_or(usize::MAX);
     if map.osds.len() >= wanted {
         return None;
     }

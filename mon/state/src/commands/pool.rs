@@ -41,8 +41,8 @@ pub(super) fn create(view: &View<'_>, draft: &mut Draft, arguments: &Arguments) 
         return Err(Error::invalid("erasure-coded pools are not there yet; make a replicated one"));
     }
     let settings = view.settings;
-    let size = arguments.small_integer_if("size").unwrap_or(settings.pool_default_size);
-    let pg_num = arguments.small_integer_if("pg_num").unwrap_or(settings.pool_default_pg_num);
+    let size = arguments.small_integer_if("size").unwrap_or(settings.pool_default_size());
+    let pg_num = arguments.small_integer_if("pg_num").unwrap_or(settings.pool_default_pg_num());
     let pgp_num = arguments.small_integer_if("pgp_num").unwrap_or(pg_num);
     if pgp_num > pg_num {
         return Err(Error::invalid(format!("pgp_num is {pgp_num}; it would be at most pg_num, which is {pg_num}")));
@@ -103,14 +103,14 @@ fn rule_by_name(map: &ClusterMap, name: &str) -> Result<u32> {
 fn check_pgs_per_osd(settings: &Settings, map: &ClusterMap, more: u64) -> Result<()> {
     let present: u64 = map.pools.values().map(|pool| u64::from(pool.pg_num) * u64::from(pool.size)).sum();
     let osds_in = map.osds.values().filter(|osd| osd.is_in()).count();
-    let osds = u64::try_from(osds_in).unwrap_or(u64::MAX).max(u64::from(settings.pool_default_size));
-    let most = osds.saturating_mul(u64::from(settings.pgs_per_osd_max));
+    let osds = u64::try_from(osds_in).unwrap_or(u64::MAX).max(u64::from(settings.pool_default_size()));
+    let most = osds.saturating_mul(u64::from(settings.pgs_per_osd_max()));
     if present + more > most {
         return Err(Error::invalid(format!(
             "{more} more copies of placement groups would make {} on {osds} OSDs; at most {} for each OSD are good, \
              so choose fewer placement groups",
             present + more,
-            settings.pgs_per_osd_max
+            settings.pgs_per_osd_max()
         )));
     }
     Ok(())
@@ -127,10 +127,8 @@ pub(super) fn ls(view: &View<'_>, arguments: &Arguments) -> Result<CommandAnswer
 
 pub(super) fn rm(view: &View<'_>, draft: &mut Draft, arguments: &Arguments) -> Result<CommandAnswer> {
     let name = arguments.text("pool");
-    if !view.settings.pool_removal_allowed {
-        return Err(Error::denied(
-            "pool deletion is disabled; the setting pool_removal_allowed of the monitors allows it",
-        ));
+    if !view.settings.is_pool_removal_allowed() {
+        return Err(Error::denied("pool deletion is disabled; `config set mon mon_allow_pool_delete true` allows it"));
     }
     let Some(pool) = draft.map().pools.values().find(|pool| pool.name == name) else {
         return Ok(answer_status(format!("pool '{name}' does not exist")));

@@ -2,10 +2,12 @@
 //!
 //! Argument names are those of Ceph's commands, so that scripts that send JSON keep working.
 
+use map::CONFIG_TEXT_BYTES_MAX;
 use types::limits;
 
 use super::{
-    blocklist, config_key, crush_tree, df, exceptions, general, health, mon, osd_look, osd_state, pg, pool, status,
+    blocklist, config, config_key, crush_tree, df, exceptions, general, health, mon, osd_look, osd_state, pg, pool,
+    status,
     table::{
         ArgumentKind::{Choice, Client, Confirm, Decimal, Flag, Integer, Osd, Osds, Pg, Pool, Text, Words},
         CONFIRM, CONFIRM_TWICE, CommandSpec, FORCE, TEXT, change, look, may, need,
@@ -15,6 +17,8 @@ use crate::state::{KEY_BYTES_MAX, KEY_VALUE_BYTES_MAX, LOG_LINES_MAX};
 
 const POOL_NAME: super::table::ArgumentKind = Text { bytes_max: limits::POOL_NAME_BYTES_MAX };
 const KEY: super::table::ArgumentKind = Text { bytes_max: KEY_BYTES_MAX };
+const WHO: super::table::ArgumentKind = Text { bytes_max: CONFIG_TEXT_BYTES_MAX };
+const OPTION: super::table::ArgumentKind = Text { bytes_max: CONFIG_TEXT_BYTES_MAX };
 const ONE: u32 = 0x1_0000;
 const CRUSH_WEIGHT_MAX: u32 = 10_000 << 16;
 
@@ -292,6 +296,26 @@ pub(crate) static TABLE: &[CommandSpec] = &[
     look("pg dump", &[], "every placement group", pg::dump),
     look("pg ls-by-pool", &[need("poolstr", Pool)], "the placement groups of a pool", pg::ls_by_pool),
     look("pg map", &[need("pgid", Pg)], "where a placement group is", pg::map_of),
+    // settings
+    change(
+        "config set",
+        &[need("who", WHO), need("name", OPTION), need("value", TEXT)],
+        "set an option for everybody, a kind of daemon, one daemon, or OSDs of a class or place",
+        config::set,
+    ),
+    change("config rm", &[need("who", WHO), need("name", OPTION)], "forget what was set", config::rm),
+    look("config get", &[need("who", WHO), may("key", OPTION)], "what was set for somebody", config::get),
+    look("config dump", &[], "everything that was set", config::dump),
+    look("config show", &[need("who", WHO)], "every option of a daemon, and who set it", config::show),
+    look("config ls", &[], "names of the options", config::ls),
+    look("config help", &[need("key", OPTION)], "what an option does and takes", config::help),
+    look("config log", &[may("num", Integer { min: 1, max: 1000 })], "who changed what when", config::log),
+    change(
+        "config reset",
+        &[need("num", Integer { min: 0, max: u64::MAX })],
+        "go back to the settings of a version of `config log`",
+        config::reset,
+    ),
     // key/value store
     change(
         "config-key set",

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use map::PublishedMap;
 use serde_json::{Map, Number, Value};
-use types::{Error, PoolId, Result, Time};
+use types::{EntityName, Error, PoolId, Result, Time};
 use wire::{ClusterDigest, CommandAnswer};
 
 use crate::{memory::Memory, settings::Settings, state::State};
@@ -16,6 +16,8 @@ const SETTLED_AFTER: Duration = Duration::from_secs(10);
 /// The replicated state and the leader's memory at one moment.
 pub(crate) struct View<'a> {
     pub now: Time,
+    /// Who gives the command.
+    pub asker: &'a EntityName,
     pub state: &'a State,
     pub map: &'a PublishedMap,
     pub memory: &'a Memory,

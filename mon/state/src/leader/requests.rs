@@ -11,6 +11,7 @@ use crate::{
     commands::{self, Handler, TABLE, view::View},
     memory::{Heard, Said},
     services::{failure, managers},
+    settings::Settings,
     state::State,
 };
 
@@ -45,7 +46,7 @@ impl Leader {
         };
         let memory = &mut self.memory;
         match &work.request {
-            ControlRequest::Command(command) => self.judge_command(now, state, command),
+            ControlRequest::Command(command) => self.judge_command(now, state, work, command),
             ControlRequest::NewClient(_) => Ok(match memory.clients.take() {
                 Some(id) => Verdict::Now(ControlReply::Client(id)),
                 None => Verdict::Queue,
@@ -90,7 +91,7 @@ impl Leader {
         }
     }
 
-    fn judge_command(&self, now: Time, state: &State, command: &CommandRequest) -> Result<Verdict> {
+    fn judge_command(&self, now: Time, state: &State, work: &Work, command: &CommandRequest) -> Result<Verdict> {
         let map = state.map().ok_or_else(|| Error::retry("the cluster is being founded; try again in a moment"))?;
         match state.known(command.id) {
             Known::New => {}
@@ -104,7 +105,8 @@ impl Leader {
         }
         let (spec, arguments) = commands::parse(TABLE, command)?;
         let Handler::Look(look) = spec.handler else { return Ok(Verdict::Queue) };
-        let view = View { now, state, map, memory: &self.memory, settings: &self.settings };
+        let settings = Settings::of(map, self.memory.quorum.leader);
+        let view = View { now, asker: &work.asker, state, map, memory: &self.memory, settings: &settings };
         // A refusal speaks of the state, too, and so is only true while this monitor leads.
         Ok(Verdict::IfLeading(match look(&view, &arguments) {
             Ok(answer) => ControlReply::Answer(answer),

@@ -182,6 +182,7 @@ impl<'a> Round<'a> {
         let (spec, arguments) = commands::parse(TABLE, command)?;
         let view = View {
             now: self.input.now,
+            asker: &work.asker,
             state: self.input.state,
             map: self.map,
             memory: &self.memory,

@@ -100,7 +100,7 @@ fn judge(settings: &Settings, memory: &Memory, map: &ClusterMap, target: OsdId) 
     let others = || map.osds.iter().filter(|(id, state)| **id != target && state.up);
     let hosts_there: BTreeSet<&str> = others().map(|(_, state): (_, &OsdState)| state.host.as_str()).collect();
     let hosts_reporting: BTreeSet<&str> = reports.keys().filter_map(host_of).collect();
-    let wanted = usize::try_from(settings.osd_failure_reporters_min).unwrap_or(usize::MAX);
+    let wanted = usize::try_from(settings.osd_failure_reporters_min()).unwrap_or(usize::MAX);
     let reporters_enough = reports.len() >= wanted.min(others().count());
     let hosts_enough = hosts_reporting.len() >= wanted.min(hosts_there.len());
     (reporters_enough && hosts_enough).then(|| {

@@ -12,7 +12,7 @@ const DOWN_OUT_SUBTREE_LIMIT: &str = "rack";
 
 pub(crate) fn plan_out(now: Time, settings: &Settings, memory: &mut Memory, draft: &mut Draft) -> Result<()> {
     note_down(now, memory, draft.map());
-    if settings.osd_down_out_interval_ms == 0 || draft.map().flags.contains(ClusterFlags::NOOUT) {
+    if settings.osd_down_out_interval().is_zero() || draft.map().flags.contains(ClusterFlags::NOOUT) {
         return Ok(());
     }
     let due: Vec<OsdId> = memory
@@ -29,7 +29,7 @@ pub(crate) fn plan_out(now: Time, settings: &Settings, memory: &mut Memory, draf
         }
         let total = map.osds.len();
         let stay_in = map.osds.values().filter(|state| state.is_in()).count().saturating_sub(1);
-        let permille_min = usize::try_from(settings.osd_in_permille_min).unwrap_or(usize::MAX);
+        let permille_min = usize::try_from(settings.osd_in_permille_min()).unwrap_or(usize::MAX);
         if stay_in.saturating_mul(1000) < total.saturating_mul(permille_min) {
             continue;
         }

@@ -6,16 +6,13 @@ use map::{ClusterMap, MonitorEntry};
 use types::{BootNonce, ClusterId, EntityKind, EntityName, Epoch, MonId, OsdId, OsdUuid, Time, Uuid};
 use wire::{CommandId, CommandRequest, ControlReply, ControlRequest, OsdBoot};
 
-use crate::{
-    Action, Applied, Checks, Event, Leader, Outcome, Quorum, Settings, State, Token, decode_entry, encode_entry,
-};
+use crate::{Action, Applied, Checks, Event, Leader, Outcome, Quorum, State, Token, decode_entry, encode_entry};
 
 pub(super) struct Rig {
     pub states: [State; 3],
     pub leader: Leader,
     pub now: Time,
     pub wall_ms: u64,
-    pub settings: Settings,
     token: u64,
     sequence: u64,
     /// Proposals are held back until `agree`.
@@ -58,14 +55,12 @@ pub(super) fn boot(osd: u32, host: &str, nonce: u64, uuid_number: u64, total_byt
 
 impl Rig {
     pub fn new() -> Self {
-        let settings = Settings::default();
         let now = Time::from_milliseconds(1000);
         let mut rig = Self {
             states: std::array::from_fn(|_| State::new()),
-            leader: Leader::new(now, settings.clone(), Some(first_map()), Checks::On),
+            leader: Leader::new(now, Some(first_map()), Checks::On),
             now,
             wall_ms: 1_000_000,
-            settings,
             token: 0,
             sequence: 0,
             held: false,
@@ -78,7 +73,7 @@ impl Rig {
 
     /// Another monitor takes over, with an empty memory.
     pub fn elect(&mut self) {
-        let next = Leader::new(self.now, self.settings.clone(), Some(first_map()), Checks::On);
+        let next = Leader::new(self.now, Some(first_map()), Checks::On);
         let mut actions = Vec::new();
         std::mem::replace(&mut self.leader, next).resign(&mut actions);
         self.proposals.clear();
