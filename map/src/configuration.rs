@@ -124,6 +124,23 @@ impl EffectiveSettings {
         u32::try_from(self.value(option)).expect("the declaration bounds the option to 32 bits")
     }
 
+    /// How many of something.
+    ///
+    /// # Panics
+    /// When the declaration does not bound it to what this machine can address.
+    pub fn places(&self, option: ConfigOption) -> usize {
+        usize::try_from(self.value(option)).expect("the declaration bounds the option to a small count")
+    }
+
+    /// The word that was chosen.
+    ///
+    /// # Panics
+    /// When the option is declared as something else.
+    pub fn word(&self, option: ConfigOption) -> &'static str {
+        let Unit::Choice(words) = option.spec().unit else { panic!("{} is no choice", option.spec().name) };
+        words[self.places(option)]
+    }
+
     /// Whether a switch is on.
     pub fn is_on(&self, option: ConfigOption) -> bool {
         self.value(option) != 0

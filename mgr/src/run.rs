@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use client::Cluster;
+use map::{ConfigOption, ConfigSubject, PublishedMap};
 use net::{
     ClusterKey, Identity,
     control::{ControlClient, ControlHandler, ControlServer},
@@ -93,6 +94,7 @@ async fn work(
     loop {
         beacon.tick().await;
         let map = cluster.map();
+        follow_log_level(&map, &settings.name);
         let active = map.managers.active.as_ref().is_some_and(|manager| manager.nonce == nonce);
         // A standby hears no reports and knows nothing.
         let digest = active.then(|| {
@@ -103,6 +105,14 @@ async fn work(
         if let Err(error) = control.call(request, ANSWER_DEADLINE).await {
             tracing::info!(%error, "no monitor took the beacon");
         }
+    }
+}
+
+fn follow_log_level(map: &PublishedMap, name: &str) {
+    let subject = ConfigSubject::new(EntityName::new(EntityKind::Mgr, name));
+    let settings = map.map().configuration.effective(&subject);
+    if let Err(error) = telemetry::logging::set_level(settings.word(ConfigOption::LogLevel)) {
+        tracing::warn!(%error, "the log keeps its level");
     }
 }
 

@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, future::Future, io::Read, net::SocketAddr, sync::Arc};
 
 use anyhow::{Context, Result};
-use map::{ClusterMap, MonitorEntry};
+use map::{ClusterMap, ConfigOption, ConfigSubject, MonitorEntry};
 use net::{
     Identity,
     control::{ControlClient, ControlServer},
@@ -16,7 +16,7 @@ use types::{BootNonce, EntityKind, EntityName};
 
 use crate::{
     MonSettings,
-    consensus::{Consensus, RaftConsensus, RaftSettings},
+    consensus::{Consensus, RaftConsensus, RaftSettings, SharedState},
     data_folder::DataFolder,
     desk::{Desk, INQUIRIES_MAX},
     service::Service,
@@ -60,6 +60,7 @@ pub async fn run(
     let (inquiries, heard) = mpsc::channel(INQUIRIES_MAX);
     let desk = Desk::new(own.id, first_map(&settings)?, Arc::clone(&consensus), Arc::clone(&shared), heard);
     let desk = tokio::spawn(desk.run());
+    let level = tokio::spawn(follow_log_level(Arc::clone(&shared), own.name.clone()));
     let service = Service {
         id: own.id,
         members: settings.members.iter().map(|member| (member.id, member.address)).collect(),
@@ -95,8 +96,25 @@ pub async fn run(
     consensus.stop().await;
     server.stopped().await?;
     desk.abort();
+    level.abort();
     tracing::info!(name = own.name, "the monitor has stopped");
     ended
+}
+
+/// Logs as much as the cluster's settings say, now and later.
+async fn follow_log_level(shared: Arc<SharedState>, name: String) {
+    let subject = ConfigSubject::new(EntityName::new(EntityKind::Mon, name));
+    let mut epochs = shared.epoch();
+    loop {
+        epochs.borrow_and_update();
+        let settings = shared.read().map().map(|map| map.map().configuration.effective(&subject)).unwrap_or_default();
+        if let Err(error) = telemetry::logging::set_level(settings.word(ConfigOption::LogLevel)) {
+            tracing::warn!(%error, "the log keeps its level");
+        }
+        if epochs.changed().await.is_err() {
+            return;
+        }
+    }
 }
 
 /// A number for this life of the process, from the kernel's random source.

@@ -1,6 +1,6 @@
 //! The log of a process: one line per event, with time, level, who speaks, where, and what.
 //!
-//! `IKA_LOG` chooses what is logged, in the syntax of `tracing_subscriber::EnvFilter` (`info`, `debug,openraft=warn`);
+//! The level is the cluster's setting `log_level`, followed by [`set_level`]; `IKA_LOG` overrules it and chooses what is logged, in the syntax of `tracing_subscriber::EnvFilter` (`info`, `debug,openraft=warn`);
 //! without it everything from INFO up is (nothing from the consensus library). A log file is cut at a bound and its predecessor kept as `NAME.1`, so that
 //! logs take at most twice [`LOG_FILE_BYTES_MAX`]. A line that cannot be written is dropped: a full log disk must not
 //! stop a daemon.
@@ -8,9 +8,14 @@
 mod format;
 mod rotate;
 
-use std::{backtrace::Backtrace, env, io, panic, path::PathBuf, sync::Once};
+use std::{
+    backtrace::Backtrace,
+    env, io, panic,
+    path::PathBuf,
+    sync::{Mutex, Once, OnceLock, PoisonError},
+};
 
-use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{EnvFilter, Registry, fmt, layer::SubscriberExt, reload, util::SubscriberInitExt};
 use types::{Error, Result};
 
 use format::LineFormat;
@@ -22,6 +27,9 @@ pub const LOG_FILE_BYTES_MAX: u64 = 64 << 20;
 /// What is logged when nothing is chosen. The consensus library calls every peer that does not answer an ERROR; what of it
 /// needs a human, the monitor says itself and health shows.
 const FILTER_DEFAULT: &str = "info,openraft=off";
+
+/// The part of it that holds at every level.
+const FILTER_ALWAYS: &str = "openraft=off";
 
 /// The variable that chooses what is logged.
 pub const FILTER_VARIABLE: &str = "IKA_LOG";
@@ -49,7 +57,7 @@ pub enum LineKind {
 ///
 /// Fails when `IKA_LOG` cannot be understood, the file cannot be opened, or the process already has a log.
 pub fn start(role: &str, name: &str, destination: Destination, kind: LineKind) -> Result<()> {
-    let filter = filter_of(env::var(FILTER_VARIABLE).ok().as_deref())?;
+    let (filter, handle) = reload::Layer::new(filter_of(env::var(FILTER_VARIABLE).ok().as_deref())?);
     let lines = LineFormat::new(format!("{role}.{name}"), kind);
     let layer = fmt::layer().event_format(lines).with_ansi(false).log_internal_errors(false);
     let registry = tracing_subscriber::registry().with(filter);
@@ -62,7 +70,34 @@ pub fn start(role: &str, name: &str, destination: Destination, kind: LineKind) -
         }
     };
     started.map_err(|_| Error::exists("this process has a log already"))?;
+    // The process has one log, so nobody was here before.
+    drop(LEVEL.set(Level { handle, word: Mutex::new("info".to_owned()) }));
     log_panics();
+    Ok(())
+}
+
+/// What `set_level` changes; set when the log starts.
+static LEVEL: OnceLock<Level> = OnceLock::new();
+
+struct Level {
+    handle: reload::Handle<EnvFilter, Registry>,
+    word: Mutex<String>,
+}
+
+/// From now on lines of this level and above are logged: `error`, `warn`, `info`, `debug` or `trace`. Without effect in a
+/// process that has no log, and where `IKA_LOG` says what is logged.
+///
+/// # Errors
+/// When the word is none of these.
+pub fn set_level(level: &str) -> Result<()> {
+    let Some(known) = LEVEL.get().filter(|_| env::var_os(FILTER_VARIABLE).is_none()) else { return Ok(()) };
+    let mut word = known.word.lock().unwrap_or_else(PoisonError::into_inner);
+    if *word == level {
+        return Ok(());
+    }
+    let filter = filter_of(Some(&format!("{level},{FILTER_ALWAYS}")))?;
+    known.handle.reload(filter).map_err(|error| Error::internal(format!("change the log's level: {error}")))?;
+    level.clone_into(&mut word);
     Ok(())
 }
 

@@ -95,6 +95,27 @@ options! {
         10 * MINUTE,
         "a down OSD is marked out after this time, and its data is copied elsewhere",
     );
+    /// Four seconds, as long as a read lease: whoever is silent for longer could not serve anyhow (FOUNDATIONS 16).
+    OsdHeartbeatGrace = live(
+        "osd_heartbeat_grace",
+        Unit::Duration { min: 4 * SECOND, max: 10 * MINUTE },
+        4 * SECOND,
+        "how long an OSD may be silent before another one reports it",
+    );
+    /// Four: enough to use the devices of a small cluster, few enough to leave them to clients.
+    OsdMaxBackfills = live(
+        "osd_max_backfills",
+        Unit::Count { min: 1, max: 256 },
+        4,
+        "placement groups that recover or backfill at once on an OSD, as primary or target",
+    );
+    /// Eight: enough to hide the latency of one.
+    OsdRecoveryMaxActive = live(
+        "osd_recovery_max_active",
+        Unit::Count { min: 1, max: 256 },
+        8,
+        "objects that a placement group recovers at once",
+    );
     /// Two: one reporter alone may itself be the one that is cut off.
     OsdMinDownReporters = live(
         "mon_osd_min_down_reporters",

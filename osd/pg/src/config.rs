@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use map::{ConfigOption, EffectiveSettings};
 use types::{BootNonce, OsdId, limits};
 
 /// Whether the machine asserts its invariants by itself.
@@ -95,11 +96,18 @@ impl PgConfig {
             log_entries_min: limits::PG_LOG_ENTRIES_MIN,
             log_bytes_max: limits::PG_LOG_BYTES_MAX,
             requests_remembered_max: limits::PG_REQUESTS_REMEMBERED_MAX,
-            recovery_objects_in_flight: 8,
+            recovery_objects_in_flight: EffectiveSettings::default().places(ConfigOption::OsdRecoveryMaxActive),
             recovery_chunk_bytes: limits::RECOVERY_CHUNK_BYTES,
             scan_page_objects: limits::SCAN_PAGE_OBJECTS,
             planted: Planted::None,
         }
+    }
+}
+
+impl PgConfig {
+    /// Takes over what operators chose.
+    pub fn follow(&mut self, settings: &EffectiveSettings) {
+        self.recovery_objects_in_flight = settings.places(ConfigOption::OsdRecoveryMaxActive);
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use map::PublishedMap;
+use map::{EffectiveSettings, PublishedMap};
 use types::{Epoch, OsdId, Result, StoreRead, StoreReadResult, Transaction};
 use wire::{ClientOp, ClientReply, PgMessage, PushSource};
 
@@ -53,6 +53,8 @@ pub enum Event {
     LocalReservationGranted,
     /// How full the OSD is has changed class.
     Fullness(Fullness),
+    /// What operators chose for this OSD has changed.
+    Settings(Arc<EffectiveSettings>),
     /// The machine's deadline has come.
     Tick,
 }

@@ -242,6 +242,7 @@ impl Pg {
             Event::ReadDone { ticket, results } => self.handle_read_done(ticket, results, &mut turn),
             Event::LocalReservationGranted => self.handle_local_reservation(&mut turn),
             Event::Fullness(fullness) => self.handle_fullness(fullness, &mut turn),
+            Event::Settings(settings) => self.config.follow(&settings),
             Event::Tick => self.handle_tick(&mut turn),
         }
         self.finish_event(&mut turn);

@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use map::{ConfigOption, EffectiveSettings};
 use osd_pg::PgConfig;
 use types::{BootNonce, OsdId, OsdUuid};
 
@@ -46,6 +47,7 @@ impl OsdConfig {
         total_bytes: u64,
         pg: PgConfig,
     ) -> Self {
+        let chosen = EffectiveSettings::default();
         Self {
             whoami,
             uuid,
@@ -54,10 +56,10 @@ impl OsdConfig {
             address,
             total_bytes,
             ping_interval: Duration::from_secs(1),
-            grace: Duration::from_secs(4),
+            grace: chosen.duration(ConfigOption::OsdHeartbeatGrace),
             beacon_interval: Duration::from_secs(1),
             statistics_interval: Duration::from_secs(2),
-            reservations_max: 4,
+            reservations_max: chosen.places(ConfigOption::OsdMaxBackfills),
             // A restarted group takes no part until the map shows this life of the process.
             pg: PgConfig { nonce: Some(nonce), ..pg },
         }

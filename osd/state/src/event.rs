@@ -1,8 +1,9 @@
 //! What an OSD hears and what it answers.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use map::EffectiveSettings;
 use osd_pg::{SessionId, Ticket};
 use types::{BootNonce, EntityName, OsdId, PgId, Result, StoreRead, StoreReadResult, StoreUsage, Transaction};
 use wire::{ControlReply, ControlRequest, MapShare, Message, StatisticsReport};
@@ -136,6 +137,8 @@ pub enum Action {
     },
     /// Look how full the store is and how long commits take, and say it with `Event::Usage`.
     MeasureUsage,
+    /// What operators chose for this OSD has changed; what of it concerns the shell is to be carried out.
+    Settings(Arc<EffectiveSettings>),
     /// This device must not serve: its id belongs to another device now, or the cluster says so.
     Stop {
         /// Why, for the log and the operator.

@@ -42,6 +42,11 @@ impl Heartbeats {
         Self { interval, grace, next: now, watched: BTreeMap::new() }
     }
 
+    /// From now on silence is measured by this.
+    pub fn set_grace(&mut self, grace: Duration) {
+        self.grace = grace;
+    }
+
     /// Watches these from now on; whom it watched before keeps what was heard.
     pub fn watch(&mut self, now: Time, osds: &BTreeSet<OsdId>) {
         self.watched.retain(|osd, _| osds.contains(osd));

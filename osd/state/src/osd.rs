@@ -23,6 +23,7 @@ use crate::{
     map_gate::MapGate,
     monitor_requests::{MonitorRequests, is_booted},
     reservations::Reservations,
+    settings::SettingsFollowed,
     verify::{Step, Verifies},
 };
 
@@ -38,6 +39,7 @@ pub struct Osd {
     pub(crate) requests: MonitorRequests,
     pub(crate) reservations: Reservations,
     pub(crate) verifies: Verifies,
+    pub(crate) settings: SettingsFollowed,
     /// Groups that removed themselves during this event.
     pub(crate) removed: Vec<PgId>,
     /// Reused between events.
@@ -82,6 +84,7 @@ impl Osd {
             started: now,
             commits_pending: 0,
             commit_progress: now,
+            settings: SettingsFollowed::default(),
             usage: StoreUsage::default(),
             commit_latency: Duration::ZERO,
             fullness: Fullness::Room,
@@ -304,6 +307,7 @@ impl Osd {
         watch.extend(self.peers.keys().take(NEIGHBOURS.saturating_sub(watch.len())).copied());
         watch.retain(|osd| self.peers.contains_key(osd));
         self.heartbeats.watch(now, &watch);
+        self.follow_settings(now, map, actions);
         self.note_fullness(now, actions);
         if let Some(state) = map.osds.get(&whoami)
             && state.up

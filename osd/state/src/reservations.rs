@@ -19,6 +19,11 @@ impl Reservations {
         Self { places_max, held: BTreeSet::new(), waiting: VecDeque::new() }
     }
 
+    /// From now on so many places. Nobody loses one that he holds.
+    pub fn set_places(&mut self, places_max: usize) {
+        self.places_max = places_max.max(1);
+    }
+
     /// Asks for a place. Asking twice changes nothing, except that a holder is told again by `grant`.
     pub fn request(&mut self, pg: PgId) {
         if !self.waiting.contains(&pg) {

@@ -332,7 +332,7 @@ impl OsdNode {
                 stage.queue.schedule_after(delay, Happening::ReadDone { osd, life, owner, ticket, results });
             }
             Action::AskMonitors(request) => self.ask(stage, request, mons),
-            Action::Report { .. } => {}
+            Action::Report { .. } | Action::Settings(_) => {}
             Action::MeasureUsage => {
                 let usage = self.store.usage().expect("the store answers");
                 ready.push_back(Event::Usage { usage, commit_latency: Duration::ZERO });
