@@ -3,6 +3,7 @@
 //! The answer is JSON with Ceph's field names. With `--format json` it is passed on as it is; otherwise the commands
 //! that people look at most have a text of their own here, and all others are shown in a plain general form.
 
+mod config;
 mod health;
 mod osd;
 mod pg;
@@ -69,6 +70,10 @@ fn plain(words: &[&str], status: &str, value: &Value) -> String {
         ["osd", "df", ..] => osd::df(value),
         ["osd", "pool", "ls", "detail" | "--detail"] => pool::detail(value),
         ["osd", "pool", "get", ..] => pool::settings(value),
+        ["config", "dump"] | ["config", "get", _] => config::dump(value),
+        ["config", "show", _] => config::show(value),
+        ["config", "log", ..] => config::log(value),
+        ["config", "help", _] => config::help(value),
         ["pg", "dump", ..] => pg::dump(&value["pg_map"]["pg_stats"]),
         ["pg", "ls-by-pool", ..] => pg::dump(&value["pg_stats"]),
         _ if !status.is_empty() => status.to_owned(),

@@ -100,3 +100,23 @@ fn tables_and_general_answers() {
     assert_eq!(plain(&["osd", "stat"], "3 osds: 3 up", &json!({ "epoch": 1 })), "3 osds: 3 up");
     assert_eq!(plain(&["fsid"], "", &json!({ "fsid": "x" })), "{\n  \"fsid\": \"x\"\n}");
 }
+
+#[test]
+fn settings_are_tables_and_their_history_shows_both_sides() {
+    let dump = json!([{ "section": "osd", "mask": "host:a", "name": "log_level", "value": "debug" }]);
+    assert_eq!(plain(&["config", "dump"], "", &dump), "WHO  MASK    OPTION     VALUE\nosd  host:a  log_level  debug\n");
+    let log = json!([{
+        "version": 7, "stamp_ms": 1_700_000_000_123u64, "by": "client.admin", "name": "reset to 2",
+        "changes": [
+            { "name": "osd.1/log_level", "previous_value": "trace", "new_value": null },
+            { "name": "mon/mon_osd_report_timeout", "previous_value": "1min", "new_value": "90s" },
+        ],
+    }]);
+    assert_eq!(
+        plain(&["config", "log"], "", &log),
+        "--- 7 --- 2023-11-14T22:13:20.123+0000 client.admin  (reset to 2)\n\
+         - osd.1/log_level = trace\n\
+         - mon/mon_osd_report_timeout = 1min\n\
+         + mon/mon_osd_report_timeout = 90s\n"
+    );
+}
