@@ -43,7 +43,7 @@ pub(crate) struct GlobalOptions {
 
 /// How data and errors are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub(crate) enum Format {
+pub enum Format {
     /// For humans
     #[default]
     Plain,
@@ -54,6 +54,7 @@ pub(crate) enum Format {
 }
 
 impl Format {
+    /// Whether it is one of the two for programs.
     pub fn is_json(self) -> bool {
         self != Self::Plain
     }

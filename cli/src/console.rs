@@ -12,7 +12,8 @@ use crate::arguments::Format;
 
 /// Writes data in the format asked for.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Console {
+pub struct Console {
+    /// The format asked for.
     pub format: Format,
 }
 
@@ -73,7 +74,7 @@ fn cannot_write(error: io::Error) -> Error {
 }
 
 /// The exit code of each kind, as the crate's documentation lists them.
-pub(crate) fn exit_code(kind: ErrorKind) -> ExitCode {
+pub fn exit_code(kind: ErrorKind) -> ExitCode {
     ExitCode::from(match kind {
         ErrorKind::Invalid => 2,
         ErrorKind::NotFound => 3,

@@ -29,6 +29,8 @@ mod progress;
 mod run;
 mod verify;
 
-pub use arguments::{command, parse_size};
+pub use arguments::{Format, command, parse_size};
+pub use console::{Console, exit_code};
 pub use placement_tools::PlacementTool;
+pub use progress::{Progress, Unit};
 pub use run::run;

@@ -11,7 +11,7 @@ const SILENT: Duration = Duration::from_secs(2);
 
 /// What is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unit {
+pub enum Unit {
     /// Bytes of a transfer.
     Bytes,
     /// Anything else, by this name.
@@ -20,7 +20,7 @@ pub(crate) enum Unit {
 
 /// How far something is. Shown on standard error, when that is a terminal, from the third second on.
 #[derive(Debug)]
-pub(crate) struct Progress {
+pub struct Progress {
     unit: Unit,
     total: Option<u64>,
     done: u64,
@@ -32,6 +32,11 @@ impl Progress {
     /// Of `total`, when that is known.
     pub fn new(unit: Unit, total: Option<u64>) -> Self {
         Self { unit, total, done: 0, begun: boot_clock_now(), bar: None }
+    }
+
+    /// So much is done in all.
+    pub fn reach(&mut self, done: u64) {
+        self.add(done.saturating_sub(self.done));
     }
 
     /// So much more is done.

@@ -5,6 +5,8 @@ use std::{ffi::OsString, net::IpAddr, path::PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use cli::parse_size;
 
+use crate::stopped_store::StoppedStore;
+
 /// Daemons, and whole clusters on this machine.
 #[derive(Debug, Parser)]
 #[command(name = "ika", version, about = "A distributed object and block storage system")]
@@ -152,6 +154,9 @@ pub struct Store {
 pub enum StoreVerb {
     /// Measure a new store beside what fio reaches on the same file system; it is removed afterwards
     Bench(Bench),
+    /// With the store of an OSD that does not run
+    #[command(flatten)]
+    Stopped(StoppedStore),
 }
 
 /// Where a measured store lives.
@@ -233,6 +238,7 @@ mod tests {
         let words = |text: &str| -> Vec<OsString> { text.split(' ').map(OsString::from).collect() };
         assert!(is_own(&words("ika up --detach")));
         assert!(is_own(&words("ika osd run --config x --id 0 --data y")));
+        assert!(is_own(&words("ika store fsck osd.0 --deep")));
         assert!(!is_own(&words("ika osd tree")));
         assert!(!is_own(&words("ika status")));
         assert!(!is_own(&words("ika mon stat")));

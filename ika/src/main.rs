@@ -6,11 +6,12 @@
 mod arguments;
 mod daemon;
 mod local_cluster;
-mod store_command;
+mod stopped_store;
+mod store_bench;
 
 use std::{env, ffi::OsString, process::ExitCode};
 
-use arguments::{Own, is_own};
+use arguments::{Own, StoreVerb, is_own};
 use clap::Parser;
 use cli::PlacementTool;
 
@@ -28,7 +29,10 @@ fn main() -> ExitCode {
         Own::Mon(options) => daemon::run_mon(&options),
         Own::Osd(options) => daemon::osd(&options),
         Own::Mgr(options) => daemon::run_mgr(&options),
-        Own::Store(options) => store_command::run(&options),
+        Own::Store(options) => match &options.verb {
+            StoreVerb::Stopped(verb) => return stopped_store::run(verb),
+            StoreVerb::Bench(bench) => store_bench::measure(bench),
+        },
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -13,7 +13,10 @@ mod sessions;
 mod settings;
 mod shard;
 mod start;
+mod stopped;
+mod stored;
 
 pub use create::{create, is_created};
 pub use settings::{CreateSettings, OsdSettings};
 pub use start::run;
+pub use stopped::{ArchiveSubject, ImportRequest, PoolCheck, StoppedOsd, StoppedPg, StorePaths};

@@ -4,12 +4,12 @@ use std::{net::SocketAddr, rc::Rc, sync::Arc};
 
 use anyhow::{Context, Result, anyhow, bail};
 use net::{Identity, control::ControlClient, data::Listener};
-use osd_pg::{PgConfig, StoredPg};
-use osd_state::{Osd, OsdConfig, PG_KEY_PREFIX, StoredOsd, map_key_range};
+use osd_pg::PgConfig;
+use osd_state::{Osd, OsdConfig};
 use store::{DiskStore, ObjectStore};
 use telemetry::clock::boot_clock_now;
 use tokio::sync::mpsc;
-use types::{BootNonce, EntityName, ObjectId, PgId, StoreRead, StoreReadResult, limits};
+use types::{BootNonce, EntityName};
 use wire::ControlRequest;
 
 use crate::{
@@ -19,6 +19,7 @@ use crate::{
     sessions::accept,
     settings::{OsdSettings, device_path, metadata_path},
     shard::{EVENTS_MAX, Shard},
+    stored::read_stored,
 };
 
 /// Runs an OSD until `shutdown` ends, then says farewell and closes the store. Returns early, with the reason, when
@@ -91,35 +92,4 @@ async fn serve(
     let closed = tokio::task::spawn_blocking(move || store.close()).await.map_err(|error| anyhow!("close: {error}"))?;
     outcome?;
     closed.map_err(|error| anyhow!("close the store: {error}"))
-}
-
-/// Everything that the machine must know of the store before it starts.
-fn read_stored(store: &dyn ObjectStore) -> Result<StoredOsd> {
-    let maps = store.list_config(map_key_range())?;
-    let mut pgs = Vec::new();
-    for (key, _) in store.list_config(PG_KEY_PREFIX)? {
-        let pg = StoredOsd::pg_of_key(&key)?;
-        pgs.push((pg, read_pg(store, pg)?));
-    }
-    Ok(StoredOsd::new(maps, pgs)?)
-}
-
-fn read_pg(store: &dyn ObjectStore, pg: PgId) -> Result<StoredPg> {
-    let mut entries = Vec::new();
-    loop {
-        let read = StoreRead::Omap {
-            object: ObjectId::pg_meta(pg),
-            after: entries.last().map(|(key, _): &(Vec<u8>, _)| key.clone()).unwrap_or_default(),
-            prefix: Vec::new(),
-            keys_max: limits::PAGE_KEYS_MAX,
-        };
-        let StoreReadResult::Omap(page) = store.read(&read).with_context(|| format!("read placement group {pg}"))?
-        else {
-            bail!("the store answered another question than asked");
-        };
-        entries.extend(page.entries);
-        if !page.more {
-            return StoredPg::decode(entries).with_context(|| format!("decode placement group {pg}"));
-        }
-    }
 }

@@ -8,12 +8,13 @@
 mod allocator;
 mod cache;
 mod checkpoint;
-mod codec;
+pub(crate) mod codec;
 mod engine;
 mod fsck;
 mod group;
 mod journal;
-mod keys;
+pub(crate) mod keys;
+mod metadata;
 mod object;
 mod overlay;
 mod placement;
@@ -25,7 +26,10 @@ mod state;
 mod store;
 mod superblock;
 
-pub use fsck::{FsckDepth, FsckReport};
+pub use fsck::{
+    FoundBytes, FsckDepth, FsckProgress, FsckReport, FsckStage, HearProgress, Problem, RepairMode, SegmentPlace,
+    UnitPlace,
+};
 pub use store::{DiskStore, StoreInfo, StoreOptions};
 pub use superblock::Identity;
 pub(crate) use {

@@ -7,6 +7,7 @@
 //! model) and [`FaultyStore`] (the model with chosen faults, for the simulator). Under the real one lie two more
 //! traits, [`BlockDevice`] and [`KeyValue`], each with a twin in memory that can lose what was not flushed.
 
+mod archive;
 mod bench;
 mod counts;
 mod device;
@@ -19,12 +20,19 @@ mod tape;
 #[doc(hidden)]
 pub mod untrusted;
 
+pub use archive::{
+    ArchiveContents, ArchiveHeader, ArchiveSummary, ImportMode, ImportOutcome, ImportSettings, ObjectDescription,
+    describe, export, import, read_header,
+};
 pub use bench::{
     BenchLimit, BenchLoad, BenchMedium, BenchOrder, BenchRound, BenchRow, BenchSettings, BenchWork, bench,
 };
 pub use counts::{CacheCounts, DeviceCounts, KeyValueCounts, StoreCounts};
 pub use device::{AlignedBuffer, BlockDevice, DEVICE_ALIGNMENT, FileDevice, MemoryDevice};
-pub use disk::{DiskStore, FsckDepth, FsckReport, Identity, StoreInfo, StoreOptions};
+pub use disk::{
+    DiskStore, FoundBytes, FsckDepth, FsckProgress, FsckReport, FsckStage, HearProgress, Identity, Problem, RepairMode,
+    SegmentPlace, StoreInfo, StoreOptions, UnitPlace,
+};
 pub use faulty::FaultyStore;
 pub use key_value::{
     KeyChange, KeyValue, KeyValueUsage, KeyValueView, Lookup, MemoryKeyValue, ReadTier, RocksKeyValue, ScanEnd,

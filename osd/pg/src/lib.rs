@@ -31,5 +31,5 @@ pub use config::{Checks, PgConfig, Planted};
 pub use event::{Action, AfterCommit, Event, Fullness, SessionId, Ticket};
 pub use pg::Pg;
 pub use recovery::TEMPORARY_GENERATION;
-pub use stored::StoredPg;
+pub use stored::{GONE as GONE_KEY, StoredPg};
 pub use write::OBJECT_INFO_XATTR;

@@ -31,7 +31,8 @@ use wire::{
 const EPOCH: &[u8] = b"epoch";
 const INFO: &[u8] = b"info";
 const PAST: &[u8] = b"past";
-const GONE: &[u8] = b"gone";
+/// The key that says that the copy is not whole and is to be removed.
+pub const GONE: &[u8] = b"gone";
 const LOG: &[u8] = b"log/";
 const REQUEST: &[u8] = b"req/";
 const MISSING: &[u8] = b"mis/";
@@ -225,6 +226,11 @@ impl StoredPg {
             return Err(Error::damaged(format!("an object is missing at {need} and nothing says which")));
         }
         Ok(stored)
+    }
+
+    /// The copy's account of itself; `None` when nothing is stored, or when it is being removed.
+    pub fn info(&self) -> Option<&PgInfo> {
+        self.info.as_ref().filter(|_| !self.gone)
     }
 
     /// The newest map that the copy had seen; `None` when nothing is stored.

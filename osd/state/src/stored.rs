@@ -7,11 +7,14 @@
 //! ```
 //! Zero-padded epochs make key order epoch order.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
+use map::PublishedMap;
 use osd_pg::StoredPg;
 use types::{Epoch, Error, PgId, Result};
+
+use crate::map_gate::MapGate;
 
 /// The prefix of the keys that name placement groups.
 pub const PG_KEY_PREFIX: &[u8] = b"pg/";
@@ -62,6 +65,12 @@ impl StoredOsd {
             }
         }
         Ok(stored)
+    }
+
+    /// The epoch of the oldest map that is stored, and the newest map; `None` before the first.
+    pub fn maps(&self) -> Result<Option<(Epoch, Arc<PublishedMap>)>> {
+        let (_, maps) = MapGate::open(self)?;
+        Ok(maps.first().zip(maps.last()).map(|(oldest, newest)| (oldest.epoch(), newest.clone())))
     }
 
     /// The placement group that a key names.

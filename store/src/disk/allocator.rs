@@ -60,6 +60,15 @@ impl Allocator {
         self.used[word] >> bit & 1 != 0
     }
 
+    /// Units that are used here and free there, or the other way round. Both are of one data area.
+    pub fn differences(&self, other: &Self) -> impl Iterator<Item = u64> {
+        let words = (0u64..).zip(self.used.iter().zip(&other.used));
+        let different = words.map(|(index, (own, others))| (index, own ^ others)).filter(|(_, bits)| *bits != 0);
+        let units = different
+            .flat_map(|(index, bits)| (0..64).filter(move |bit| bits >> bit & 1 != 0).map(move |bit| index * 64 + bit));
+        units.map(|unit| unit + self.first_unit)
+    }
+
     /// Takes exactly `count` units, in as few runs as a short search finds; `None` when there are not as many.
     pub fn allocate(&mut self, count: u64) -> Option<Vec<Run>> {
         if count > self.free_units {
@@ -174,6 +183,13 @@ impl SharedUnits {
     /// References beyond the first.
     pub fn further(&self, unit: u64) -> u32 {
         self.groups.get(&(unit / 64)).map_or(0, |group| group[(unit % 64) as usize])
+    }
+
+    /// Units whose counts differ.
+    pub fn differences(&self, other: &Self) -> Vec<u64> {
+        let groups: std::collections::BTreeSet<u64> = self.groups.keys().chain(other.groups.keys()).copied().collect();
+        let units = groups.into_iter().flat_map(|group| group * 64..(group + 1) * 64);
+        units.filter(|unit| self.further(*unit) != other.further(*unit)).collect()
     }
 
     /// Sets the references beyond the first.

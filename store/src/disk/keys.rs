@@ -147,6 +147,16 @@ pub(crate) fn all_omap() -> (Bytes, Bytes) {
     prefix_range(&[OMAP])
 }
 
+/// The range of all the OSD's own values.
+pub(crate) fn all_config() -> (Bytes, Bytes) {
+    prefix_range(&[CONFIG])
+}
+
+/// The range of all segments of one object.
+pub(crate) fn segment_range(number: u64) -> (Bytes, Bytes) {
+    prefix_range(&segment_key(number, 0)[..9])
+}
+
 /// The key of a segment.
 pub(crate) fn segment_key(number: u64, index: u32) -> Bytes {
     let mut bytes = [0; 13];

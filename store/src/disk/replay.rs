@@ -42,15 +42,15 @@ const RESERVE_SHARE: u64 = 256;
 const IDENTITY_VERSION: u8 = 1;
 
 /// A group as found in the ring.
-struct FoundGroup {
-    header: GroupHeader,
-    records: Vec<Record>,
+pub(crate) struct FoundGroup {
+    pub header: GroupHeader,
+    pub records: Vec<Record>,
 }
 
 /// The newest journaled bytes of a unit: where they are in the ring, and their checksum.
-struct Journaled {
-    position: u64,
-    crc: u32,
+pub(crate) struct Journaled {
+    pub position: u64,
+    pub crc: u32,
     mapped: bool,
 }
 
@@ -193,7 +193,7 @@ pub(crate) fn open(device: Arc<dyn BlockDevice>, keys: Arc<dyn KeyValue>, memory
 }
 
 /// Refuses halves of different stores, and an old copy of one half. Returns how often the database was opened.
-fn check_halves(superblock: &Superblock, keys: &dyn KeyValue) -> Result<u64> {
+pub(crate) fn check_halves(superblock: &Superblock, keys: &dyn KeyValue) -> Result<u64> {
     let encoded = get(keys, IDENTITY)?
         .ok_or_else(|| Error::invalid("the database folder belongs to no store: it has no identity in it"))?;
     let (identity, generation) = decode_identity(&encoded)?;
@@ -222,13 +222,8 @@ fn check_halves(superblock: &Superblock, keys: &dyn KeyValue) -> Result<u64> {
     Ok(generation)
 }
 
-/// Carries out the metadata changes that the database lacks.
-fn redo_metadata(
-    keys: &dyn KeyValue,
-    superblock: &Superblock,
-    groups: &[FoundGroup],
-    last_sequence: u64,
-) -> Result<()> {
+/// How far the database has come; refuses one that does not fit a journal which ends at `last_sequence`.
+pub(crate) fn applied_through(keys: &dyn KeyValue, superblock: &Superblock, last_sequence: u64) -> Result<u64> {
     let applied = get(keys, APPLIED_THROUGH)?
         .and_then(|value| value.first_chunk().map(|bytes| u64::from_le_bytes(*bytes)))
         .ok_or_else(|| Error::damaged("the database does not say how far it has come"))?;
@@ -245,6 +240,17 @@ fn redo_metadata(
              flushed, or is an old copy"
         )));
     }
+    Ok(applied)
+}
+
+/// Carries out the metadata changes that the database lacks.
+pub(crate) fn redo_metadata(
+    keys: &dyn KeyValue,
+    superblock: &Superblock,
+    groups: &[FoundGroup],
+    last_sequence: u64,
+) -> Result<()> {
+    let applied = applied_through(keys, superblock, last_sequence)?;
     for group in groups {
         let mut changes: Vec<&[KeyChange]> = Vec::new();
         for record in group.records.iter().filter(|record| record.sequence > applied) {
@@ -298,15 +304,16 @@ fn walk_metadata(
     Ok((allocator, shared))
 }
 
-/// The ring of a store that is being opened.
-struct Journal<'a> {
-    device: &'a dyn BlockDevice,
-    layout: Layout,
-    superblock: &'a Superblock,
+/// The ring of a store that is being opened or looked at.
+pub(crate) struct Journal<'a> {
+    pub device: &'a dyn BlockDevice,
+    pub layout: Layout,
+    pub superblock: &'a Superblock,
 }
 
 impl Journal<'_> {
-    fn read(&self, position: u64, buffer: &mut [u8]) -> Result<()> {
+    /// Reads from a position on.
+    pub fn read(&self, position: u64, buffer: &mut [u8]) -> Result<()> {
         let offset = position % self.layout.ring_bytes;
         let until_end = usize::try_from(self.layout.ring_bytes - offset).unwrap_or(usize::MAX);
         let (first, second) = {
@@ -342,7 +349,7 @@ impl Journal<'_> {
     }
 
     /// All groups from the tail to the end of the journal, and where that is.
-    fn find_groups(&self) -> Result<(Vec<FoundGroup>, u64)> {
+    pub fn find_groups(&self) -> Result<(Vec<FoundGroup>, u64)> {
         let mut groups: Vec<FoundGroup> = Vec::new();
         let mut position = self.superblock.tail_position;
         let mut sequence = self.superblock.tail_sequence;
@@ -431,7 +438,7 @@ impl Journal<'_> {
     }
 
     /// For every journaled unit, its newest bytes.
-    fn newest_units(&self, groups: &[FoundGroup]) -> HashMap<u64, Journaled> {
+    pub fn newest_units(&self, groups: &[FoundGroup]) -> HashMap<u64, Journaled> {
         let mut newest = HashMap::new();
         for group in groups {
             let mut position = group.header.position + group.header.payload_offset() as u64;

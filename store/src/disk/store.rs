@@ -13,7 +13,7 @@ use types::{Error, Result, StoreRead, StoreReadResult, StoreUsage, Transaction};
 use super::{
     checkpoint::Scope,
     engine::Engine,
-    fsck::{FsckDepth, FsckReport},
+    fsck::{self, FsckDepth, FsckReport, HearProgress, Problem, RepairMode},
     replay::{self, EngineMemory},
     state::{Change, State},
     superblock::{Identity, SUPERBLOCK_OFFSETS, Superblock},
@@ -184,11 +184,35 @@ impl DiskStore {
         self.engine.fsck(depth)
     }
 
-    /// Opens, checks and closes a store.
-    pub fn fsck_offline(device: &Path, db: &Path, options: &StoreOptions, depth: FsckDepth) -> Result<FsckReport> {
-        let (store, _) = Self::open(device, db, options)?;
-        let report = store.fsck(depth)?;
-        store.close()?;
+    /// Checks a store that is not open, and puts right what `mode` says. Without a repair nothing is written.
+    pub fn fsck_offline(
+        device: &Path,
+        db: &Path,
+        options: &StoreOptions,
+        (depth, mode): (FsckDepth, RepairMode),
+        hear: &mut HearProgress<'_>,
+    ) -> Result<FsckReport> {
+        let options = options.checked()?;
+        let device_path = device;
+        let device = FileDevice::open(device)?;
+        Superblock::read(&device)?;
+        let keys = match mode {
+            RepairMode::Apply => RocksKeyValue::open(db, options.memory_bytes / 2)?,
+            RepairMode::Never | RepairMode::DryRun => RocksKeyValue::open_read_only(db, options.memory_bytes / 2)?,
+        };
+        let mut report = fsck::repair(&device, &keys, depth, mode, hear)?;
+        drop((device, keys));
+        let spoiled = |problem: &Problem| matches!(problem, Problem::Superblock { .. });
+        if mode == RepairMode::Apply
+            && report.problems.iter().any(spoiled)
+            && !report.problems.iter().any(|problem| matches!(problem, Problem::Unreadable(_)))
+        {
+            // Opening writes both superblocks.
+            Self::open(device_path, db, &options)?.0.close()?;
+            report.repairs.push("wrote both superblocks anew".to_owned());
+            report.problems.retain(|problem| !spoiled(problem));
+            report.problem_count -= 1;
+        }
         Ok(report)
     }
 

@@ -246,16 +246,21 @@ impl Superblock {
         }))
     }
 
+    /// The copy at one of [`SUPERBLOCK_OFFSETS`]; `None` when it is not whole.
+    pub fn read_copy(device: &dyn BlockDevice, offset: u64) -> Result<Option<Self>> {
+        let mut buffer = AlignedBuffer::zeroed(SUPERBLOCK_BYTES);
+        if offset + SUPERBLOCK_BYTES as u64 <= device.size_bytes() {
+            device.read(offset, &mut buffer)?;
+        }
+        Self::decode(&buffer)
+    }
+
     /// The newer of the two copies on a device.
     pub fn read(device: &dyn BlockDevice) -> Result<Self> {
         let mut newest: Option<Self> = None;
         let mut refusal = None;
         for offset in SUPERBLOCK_OFFSETS {
-            let mut buffer = AlignedBuffer::zeroed(SUPERBLOCK_BYTES);
-            if offset + SUPERBLOCK_BYTES as u64 <= device.size_bytes() {
-                device.read(offset, &mut buffer)?;
-            }
-            match Self::decode(&buffer) {
+            match Self::read_copy(device, offset) {
                 Ok(Some(found)) if newest.as_ref().is_none_or(|known| known.writes < found.writes) => {
                     newest = Some(found);
                 }

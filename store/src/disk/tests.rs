@@ -12,7 +12,7 @@ mod golden;
 mod halves;
 mod model;
 mod real;
-mod workload;
+pub(super) mod workload;
 
 use std::sync::Arc;
 
@@ -45,14 +45,14 @@ fn small_memory() -> EngineMemory {
     EngineMemory { cache_bytes: 16 << 10, write_back_bytes: 128 << 10 }
 }
 
-fn formatted(device_bytes: usize) -> (MemoryDevice, MemoryKeyValue) {
+pub(super) fn formatted(device_bytes: usize) -> (MemoryDevice, MemoryKeyValue) {
     let device = MemoryDevice::new(device_bytes);
     let keys = MemoryKeyValue::new();
     replay::format(&device, &keys, identity(), Some(RING_BYTES)).expect("format");
     (device, keys)
 }
 
-fn open(device: &Arc<MemoryDevice>, keys: &Arc<MemoryKeyValue>) -> types::Result<Engine> {
+pub(super) fn open(device: &Arc<MemoryDevice>, keys: &Arc<MemoryKeyValue>) -> types::Result<Engine> {
     let device: Arc<dyn BlockDevice> = Arc::clone(device) as _;
     let keys: Arc<dyn KeyValue> = Arc::clone(keys) as _;
     replay::open(device, keys, small_memory())

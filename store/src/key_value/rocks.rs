@@ -46,6 +46,14 @@ impl RocksKeyValue {
         Self::open_with(folder, memory_bytes, Existing::Required)
     }
 
+    /// Opens the database in the folder to look at it: no content changes, and writes are refused.
+    pub fn open_read_only(folder: &Path, memory_bytes: usize) -> Result<Self> {
+        let options = Self::options(memory_bytes, Existing::Required);
+        let db = DB::open_for_read_only(&options, folder, false)
+            .map_err(|error| failed(&format!("open {} to look at it", folder.display()), &error))?;
+        Ok(Self { db, folder: folder.to_owned(), write_options: WriteOptions::new(), options })
+    }
+
     fn open_with(folder: &Path, memory_bytes: usize, existing: Existing) -> Result<Self> {
         let options = Self::options(memory_bytes, existing);
         let db = DB::open(&options, folder).map_err(|error| failed(&format!("open {}", folder.display()), &error))?;

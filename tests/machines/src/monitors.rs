@@ -63,13 +63,13 @@ impl Monitors {
             (MonId(index as u64 + 1), MonitorEntry { name, address })
         });
         let cluster = ClusterId(Uuid::from_random([7; 16]));
-        let mut first = ClusterMap::first(cluster, monitors.collect(), stage.wall_ms()).expect("a first map can be made");
+        let mut first =
+            ClusterMap::first(cluster, monitors.collect(), stage.wall_ms()).expect("a first map can be made");
         // Some worlds move data away from OSDs that stay away, some wait for them.
         let down_out_interval = if stage.random.chance(1, 3) { "8s" } else { "10min" };
-        for (option, value) in [
-            (ConfigOption::OsdDownOutInterval, down_out_interval),
-            (ConfigOption::OsdReportTimeout, "15s"),
-        ] {
+        for (option, value) in
+            [(ConfigOption::OsdDownOutInterval, down_out_interval), (ConfigOption::OsdReportTimeout, "15s")]
+        {
             let (option, value) = (option.spec().name.to_owned(), Some(value.to_owned()));
             let change = Change::Configuration { option, target: ConfigTarget::GLOBAL, value };
             first.apply_change(&change).expect("a setting fits every map");

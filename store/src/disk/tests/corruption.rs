@@ -28,7 +28,7 @@ fn submit(engine: &Engine, transaction: Transaction) {
 #[test]
 fn no_flipped_bit_leads_to_wrong_bytes() {
     let (mut refused, mut damaged, mut unharmed) = (0, 0, 0);
-    for seed in 0..runs(8, 50) {
+    for seed in 0..runs(20, 50) {
         let mut random = SeededRandom::new(Seed(seed));
         let (device, keys) = formatted(6 << 20);
         let (device, keys) = (Arc::new(device), Arc::new(keys));

@@ -7,10 +7,15 @@ use types::{ErrorKind, Extent, Result, Seed, SeededRandom, StoreOp, StoreRead, S
 
 use super::{
     super::{engine::Engine, fsck::FsckDepth, state::Change},
-    formatted, open,
-    workload::{compare, object, random_step, settle},
+    formatted, open, runs,
+    workload::{compare, difference, object, random_step, settle},
 };
-use crate::memory::MemoryStore;
+use crate::{
+    device::MemoryDevice,
+    key_value::MemoryKeyValue,
+    memory::MemoryStore,
+    tape::{CrashStyle, Tape, TapeEvent},
+};
 
 /// Submits, brings to the end, and tells the outcome.
 fn outcome(engine: &Engine, transaction: Transaction) -> Result<()> {
@@ -66,7 +71,92 @@ fn a_full_device_refuses_data_takes_removals_and_goes_on() {
         }
         assert!(refusals > 5, "seed {seed}: the device was full {refusals} times");
         let report = engine.fsck(FsckDepth::Data).expect("fsck");
-        assert_eq!(report.problems, Vec::<String>::new());
+        assert_eq!(report.problems, []);
+    }
+}
+
+/// The story of OSDs that fill faster than anybody looks: no pause between writes, no word about how full it is, to the
+/// last unit; then the power goes. What was acknowledged is there, what was refused is not, removals work, and it goes on.
+#[test]
+fn filled_as_fast_as_writes_come_then_crashed_then_emptied_and_filled_again() {
+    for seed in 0..runs(4, 40) {
+        let mut random = SeededRandom::new(Seed(seed));
+        let (device, keys) = formatted(4 << 20);
+        let tape = Tape::new(device.content(), keys.content());
+        let device = Arc::new(MemoryDevice::recorded(device.content(), Arc::clone(&tape)));
+        let keys = Arc::new(MemoryKeyValue::recorded(keys.content(), Arc::clone(&tape)));
+        let engine = open(&device, &keys).expect("open");
+        let outcomes: Arc<Mutex<Vec<Option<Result<()>>>>> = Arc::default();
+        let mut transactions = Vec::new();
+        let submit = |transaction: Transaction, transactions: &mut Vec<Transaction>| {
+            let number = transactions.len();
+            transactions.push(transaction.clone());
+            outcomes.lock().expect("not poisoned").push(None);
+            let (outcomes, tape) = (Arc::clone(&outcomes), Arc::clone(&tape));
+            engine.submit(
+                Change::Objects(transaction),
+                Box::new(move |result| {
+                    if result.is_ok() {
+                        tape.record(TapeEvent::Mark(number as u64));
+                    }
+                    outcomes.lock().expect("not poisoned")[number] = Some(result);
+                }),
+            );
+        };
+        for _ in 0..120 {
+            let number = transactions.len() as u64;
+            let length = 1 + random.below(120_000) as usize;
+            submit(write(number, random.below(4) * 4096, length), &mut transactions);
+            if random.chance(1, 8) {
+                random_step(&engine, &mut random);
+            }
+        }
+        // The last units, one by one.
+        for _ in 0..400 {
+            let number = transactions.len() as u64;
+            submit(write(number, 0, 4096), &mut transactions);
+        }
+        settle(&engine);
+        let state = engine.state();
+        assert_eq!(state.allocator.free_units(), state.reserve_units, "seed {seed}: to the last unit");
+        drop(state);
+        let outcomes: Vec<Result<()>> =
+            outcomes.lock().expect("not poisoned").iter().cloned().map(|one| one.expect("answered once")).collect();
+        let refused = outcomes.iter().filter(|outcome| outcome.is_err()).count();
+        assert!(refused > 100, "seed {seed}: {refused} refusals");
+        for error in outcomes.iter().filter_map(|outcome| outcome.as_ref().err()) {
+            assert_eq!(error.kind, ErrorKind::Full, "seed {seed}: {error}");
+        }
+        // Every state between two transactions that were taken.
+        let model = MemoryStore::new();
+        let mut models = vec![(None, model.clone())];
+        for (number, transaction) in transactions.iter().enumerate().filter(|(number, _)| outcomes[*number].is_ok()) {
+            model.apply(transaction).expect("the model is large enough");
+            models.push((Some(number as u64), model.clone()));
+        }
+        for image in 0..6 {
+            let end = if image == 0 { tape.length() } else { random.below(tape.length() as u64 + 1) as usize };
+            let style = [CrashStyle::KeepAll, CrashStyle::LoseUnflushed, CrashStyle::Scramble][image % 3];
+            let context = format!("seed {seed} end {end} {style:?}");
+            let acknowledged = tape.marks(end).into_iter().max();
+            let (device, keys) = tape.crash_image(end, style, &mut random);
+            let (device, keys) = (Arc::new(device), Arc::new(keys));
+            let engine = open(&device, &keys).unwrap_or_else(|error| panic!("{context}: {error}"));
+            let held = models.iter().position(|(last, model)| {
+                *last >= acknowledged && difference(&|read| engine.read(read), model, None).is_none()
+            });
+            let held = held.unwrap_or_else(|| panic!("{context}: no state from {acknowledged:?} on is held"));
+            let model = models[held].1.clone();
+            for number in 0..transactions.len() as u64 {
+                let remove = Transaction { ops: vec![StoreOp::Remove { object: object(number) }] };
+                assert_eq!(outcome(&engine, remove.clone()), Ok(()), "{context}: removals always work");
+                model.apply(&remove).expect("the model takes it");
+            }
+            assert_eq!(outcome(&engine, write(7, 0, 1 << 20)), Ok(()), "{context}: space is there again");
+            model.apply(&write(7, 0, 1 << 20)).expect("the model takes it");
+            compare(&|read| engine.read(read), &model, &context);
+            assert_eq!(engine.fsck(FsckDepth::Data).expect("fsck").problems, [], "{context}");
+        }
     }
 }
 

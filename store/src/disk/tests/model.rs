@@ -19,7 +19,7 @@ const STEPS: u64 = 500;
 
 #[test]
 fn answers_as_the_model_does() {
-    for seed in 0..runs(60, 1000) {
+    for seed in 0..runs(100, 1000) {
         run(Seed(seed));
     }
 }
@@ -80,6 +80,6 @@ fn run(seed: Seed) {
     settle(&engine);
     compare(&|read| engine.read(read), &model, &format!("seed {seed} at the end"));
     let report = engine.fsck(FsckDepth::Data).expect("fsck");
-    assert_eq!(report.problems, Vec::<String>::new(), "seed {seed}");
+    assert_eq!(report.problems, [], "seed {seed}");
     assert_eq!(committed.load(Ordering::Relaxed), submitted, "seed {seed}: every callback is called once");
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use types::{ErrorKind, Extent, Seed, SeededRandom, StoreOp, StoreRead, StoreReadResult, Transaction};
 
 use super::{
-    super::{DiskStore, FsckDepth, StoreOptions},
+    super::{DiskStore, FsckDepth, RepairMode, StoreOptions},
     identity, runs,
     workload::{compare, object, read, transaction},
 };
@@ -93,10 +93,11 @@ fn answers_as_the_model_does_with_threads_files_and_rocksdb() {
             assert_eq!(committed.recv().expect("a result"), Ok(()));
         }
         compare(&|read| store.read(read), &model, "at the end");
-        assert_eq!(store.fsck(FsckDepth::Data).expect("fsck").problems, Vec::<String>::new());
+        assert_eq!(store.fsck(FsckDepth::Data).expect("fsck").problems, []);
         store.close().expect("close");
         drop(store);
-        let report = DiskStore::fsck_offline(&place.device, &place.db, &options(), FsckDepth::Data).expect("fsck");
+        let what = (FsckDepth::Data, RepairMode::Never);
+        let report = DiskStore::fsck_offline(&place.device, &place.db, &options(), what, &mut |_| {}).expect("fsck");
         assert_eq!(report.problem_count, 0);
     }
 }

@@ -2,3 +2,4 @@
 
 mod kill;
 mod life;
+mod stopped_store;

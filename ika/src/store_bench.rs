@@ -1,4 +1,4 @@
-//! `ika store …`: what can be done with one OSD's store while the OSD is stopped, or with none at all.
+//! `ika store bench`: measuring a store of its own.
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -6,14 +6,7 @@ use store::{
     BenchLimit, BenchLoad, BenchMedium, BenchOrder, BenchRound, BenchRow, BenchSettings, BenchWork, StoreOptions, bench,
 };
 
-use crate::arguments::{Bench, Medium, Store, StoreVerb, Work};
-
-/// Carries out a word of `ika store`.
-pub fn run(command: &Store) -> Result<()> {
-    match &command.verb {
-        StoreVerb::Bench(options) => measure(options),
-    }
-}
+use crate::arguments::{Bench, Medium, Work};
 
 /// Without loads on the command line: those that the store promises figures for.
 const LOADS: [(Work, BenchOrder, u64, usize); 5] = [
@@ -24,7 +17,8 @@ const LOADS: [(Work, BenchOrder, u64, usize); 5] = [
     (Work::Read, BenchOrder::Random, 4 << 20, 4),
 ];
 
-fn measure(options: &Bench) -> Result<()> {
+/// Measures and prints.
+pub fn measure(options: &Bench) -> Result<()> {
     let settings = settings(options);
     let mut rows = Vec::new();
     if !options.json {
