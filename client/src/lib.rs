@@ -42,4 +42,7 @@ pub use pool::Pool;
 pub use striper::{ObjectForm, PieceExtent, PieceStore, StripeLayout, StripedStat, StripedWriter, Striper};
 pub use types::{Error, ErrorKind, ObjectName, OmapPage, Result, XattrMap};
 pub use verify::{Difference, PgVerdict};
-pub use wire::{CommandAnswer, Comparison, OpFailure, OpSuccess, SubOp, SubOpResult};
+pub use wire::{AllocationHint, ChecksumKind, CommandAnswer, Comparison, OpFailure, OpSuccess, SubOp, SubOpResult};
+
+/// The arguments and answers of the built-in object classes, for [`Object::call`].
+pub use osd_classes as classes;

@@ -196,8 +196,19 @@ impl Object {
         &self,
         keys: impl IntoIterator<Item = impl Into<Vec<u8>>>,
     ) -> Result<BTreeMap<Vec<u8>, Bytes>> {
-        let page = self.omap(SubOp::OmapGetKeys(keys.into_iter().map(Into::into).collect())).await?;
-        Ok(page.entries.into_iter().collect())
+        let mut wanted: Vec<Vec<u8>> = keys.into_iter().map(Into::into).collect();
+        let mut values = BTreeMap::new();
+        // An answer holds so many bytes; the OSD says whether there are more, in key order.
+        wanted.sort_unstable();
+        loop {
+            let page = self.omap(SubOp::OmapGetKeys(wanted.clone())).await?;
+            let last = page.entries.last().map(|(key, _)| key.clone());
+            values.extend(page.entries);
+            match last {
+                Some(last) if page.more => wanted.retain(|key| *key > last),
+                _ => return Ok(values),
+            }
+        }
     }
 
     async fn omap(&self, op: SubOp) -> Result<OmapPage> {
@@ -229,7 +240,28 @@ impl Object {
 
     /// Sets the omap header.
     pub async fn set_omap_header(&self, header: impl Into<Bytes>) -> Result<()> {
-        self.run(OpBuilder::new().step(SubOp::OmapSetHeader(header.into()))).await.map(drop)
+        self.run(OpBuilder::new().set_omap_header(header)).await.map(drop)
+    }
+
+    /// Runs a method of an object class beside the object. A method that may write takes effect at most once, and a
+    /// repeat after a broken session gets the first output.
+    ///
+    /// ```no_run
+    /// # async fn tour(object: client::Object) -> client::Result<()> {
+    /// let greeting = object.call("hello", "say_hello", "ika").await?;
+    /// assert_eq!(greeting, "Hello, ika!");
+    /// let count = object.call("numeric", "add", r#"{"key": "visits", "value": "1"}"#).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn call(
+        &self,
+        class: impl Into<String>,
+        method: impl Into<String>,
+        input: impl Into<Bytes>,
+    ) -> Result<Bytes> {
+        let (class, method, input) = (class.into(), method.into(), input.into());
+        self.data(SubOp::Call { class, method, input }).await
     }
 }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, ops::Range};
 
 use bytes::Bytes;
 use types::Extent;
-use wire::{Comparison, OpFlags, SubOp};
+use wire::{AllocationHint, ChecksumKind, Comparison, OpFlags, SubOp};
 
 /// Steps that take effect together or not at all, in order; each has its own result.
 ///
@@ -65,6 +65,33 @@ impl OpBuilder {
         self.step(SubOp::OmapGetKeys(keys.into_iter().map(Into::into).collect()))
     }
 
+    /// The parts of a range that hold data, with their bytes. Answers `Sparse`.
+    pub fn sparse_read(self, range: Range<u64>) -> Self {
+        self.step(SubOp::SparseRead(extent(&range)))
+    }
+
+    /// The parts of a range that hold data. Answers `Extents`.
+    pub fn map_extents(self, range: Range<u64>) -> Self {
+        self.step(SubOp::MapExtents(extent(&range)))
+    }
+
+    /// A checksum of each chunk of a range within the object. Answers `Data`: the sums, little-endian, one after the
+    /// other. An empty range is all from its start on, a `chunk` of zero one chunk of everything.
+    pub fn checksum(self, kind: ChecksumKind, seed: u64, range: Range<u64>, chunk: u32) -> Self {
+        self.step(SubOp::Checksum { kind, seed, extent: extent(&range), chunk })
+    }
+
+    /// Runs a method of an object class. Answers `Data`. The steps before it are seen by the method, its effects by
+    /// the steps behind it, and all of it takes effect together or not at all.
+    pub fn call(self, class: impl Into<String>, method: impl Into<String>, input: impl Into<Bytes>) -> Self {
+        self.step(SubOp::Call { class: class.into(), method: method.into(), input: input.into() })
+    }
+
+    /// Omap entries from `begin` (inclusive) to `end` (exclusive; empty is no end). Answers `Omap`.
+    pub fn omap_get_range(self, begin: impl Into<Vec<u8>>, end: impl Into<Vec<u8>>, keys_max: u32) -> Self {
+        self.step(SubOp::OmapGetRange { begin: begin.into(), end: end.into(), keys_max })
+    }
+
     /// Goes on only if the object exists.
     pub fn assert_exists(self) -> Self {
         self.step(SubOp::AssertExists)
@@ -95,6 +122,11 @@ impl OpBuilder {
         self.step(SubOp::CompareOmap { key: key.into(), comparison, value: value.into() })
     }
 
+    /// Goes on only if `attribute as a decimal number <comparison> value`; an absent attribute is zero.
+    pub fn compare_xattr_number(self, name: impl AsRef<[u8]>, comparison: Comparison, value: u64) -> Self {
+        self.step(SubOp::CompareXattrNumber { name: name.as_ref().to_vec(), comparison, value })
+    }
+
     /// Makes the object exist.
     pub fn create(self) -> Self {
         self.step(SubOp::Create { exclusive: false })
@@ -108,6 +140,11 @@ impl OpBuilder {
     /// Replaces bytes; a gap reads as zeroes.
     pub fn write_at(self, offset: u64, data: impl Into<Bytes>) -> Self {
         self.step(SubOp::Write { offset, data: data.into() })
+    }
+
+    /// Fills a range with repeats of some bytes; its length must be a multiple of theirs.
+    pub fn write_same(self, range: Range<u64>, data: impl Into<Bytes>) -> Self {
+        self.step(SubOp::WriteSame { extent: extent(&range), data: data.into() })
     }
 
     /// Replaces all bytes.
@@ -145,6 +182,16 @@ impl OpBuilder {
         self.step(SubOp::RemoveXattr(name.as_ref().to_vec()))
     }
 
+    /// Removes all attributes.
+    pub fn clear_xattrs(self) -> Self {
+        self.step(SubOp::ClearXattrs)
+    }
+
+    /// Says how the object is going to be used.
+    pub fn set_allocation_hint(self, hint: AllocationHint) -> Self {
+        self.step(SubOp::SetAllocationHint(hint))
+    }
+
     /// Sets omap keys.
     pub fn omap_set(self, entries: BTreeMap<Vec<u8>, Bytes>) -> Self {
         self.step(SubOp::OmapSet(entries))
@@ -153,6 +200,16 @@ impl OpBuilder {
     /// Removes omap keys.
     pub fn omap_remove(self, keys: impl IntoIterator<Item = impl Into<Vec<u8>>>) -> Self {
         self.step(SubOp::OmapRemoveKeys(keys.into_iter().map(Into::into).collect()))
+    }
+
+    /// Removes the omap keys from `begin` (inclusive) to `end` (exclusive).
+    pub fn omap_remove_range(self, begin: impl Into<Vec<u8>>, end: impl Into<Vec<u8>>) -> Self {
+        self.step(SubOp::OmapRemoveRange(begin.into(), end.into()))
+    }
+
+    /// Sets the omap header.
+    pub fn set_omap_header(self, header: impl Into<Bytes>) -> Self {
+        self.step(SubOp::OmapSetHeader(header.into()))
     }
 
     /// Removes all omap keys and the header.

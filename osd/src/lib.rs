@@ -5,6 +5,7 @@
 //!
 //! A crash loses what is in memory; everything acknowledged is in the store, and `run` starts from there.
 
+mod class_calls;
 mod completions;
 mod create;
 mod monitors;

@@ -191,6 +191,7 @@ impl Shard {
                     self.store.submit_config(changes, Box::new(move |result| completions.push((None, result))));
                 }
                 Action::Read { owner, ticket, reads } => self.read(owner, ticket, reads),
+                Action::Call { pg, ticket, reads, calls } => self.call(pg, ticket, reads, calls),
                 Action::AskMonitors(request) => self.monitors.ask(*request),
                 Action::Report { manager, report } => self.monitors.report(manager, *report),
                 Action::MeasureUsage => {

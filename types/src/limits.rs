@@ -37,6 +37,16 @@ pub const PAGE_KEYS_MAX: usize = 1000;
 pub const POOL_NAME_BYTES_MAX: usize = 256;
 /// Replicas of a pool.
 pub const POOL_SIZE_MAX: u32 = 10;
+/// Bytes in the name of an object class or of one of its methods.
+pub const CLASS_NAME_BYTES_MAX: usize = 64;
+/// Changes that one call of a class's method may make. Each is one change of the store's transaction.
+pub const CALL_EFFECTS_MAX: usize = 1024;
+/// Bytes that all class methods of one operation may write together. With the operation's own payload they fit the
+/// frame that carries them to the other members.
+pub const CALL_EFFECT_BYTES_MAX: usize = 8 << 20;
+/// Bytes that the class methods of one write may answer together. They are remembered with the request, so that a
+/// repeat gets them: 1 KiB for each of the requests remembered are 3 MiB per PG at worst. Ceph's bound is 64 bytes.
+pub const CALL_OUTPUTS_REMEMBERED_BYTES_MAX: usize = 1 << 10;
 /// Placement groups of one pool; Ceph's `mon_max_pool_pg_num`.
 pub const POOL_PG_NUM_MAX: u32 = 65_536;
 /// Highest OSD id plus one. The map holds a dense table of states; 100,000 are 10 MB.

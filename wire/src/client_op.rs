@@ -25,6 +25,39 @@ pub enum Comparison {
     LessOrEqual,
 }
 
+/// A checksum that an OSD can compute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChecksumKind {
+    /// xxHash with 32 bits; the seed's lower 32 bits count.
+    XxHash32,
+    /// xxHash with 64 bits.
+    XxHash64,
+    /// CRC-32C (Castagnoli) without a final inversion, as Ceph's; the seed's lower 32 bits are the first remainder.
+    Crc32c,
+}
+
+impl ChecksumKind {
+    /// Bytes of one sum.
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::XxHash32 | Self::Crc32c => 4,
+            Self::XxHash64 => 8,
+        }
+    }
+}
+
+/// How an object is going to be used: a help for the store, never a promise.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AllocationHint {
+    /// Bytes that the object is expected to have.
+    pub object_bytes: u64,
+    /// Bytes of a typical write.
+    pub write_bytes: u64,
+    /// Ceph's `rados_alloc_hint` bits: 1 sequential and 2 random write, 4 sequential and 8 random read, 16
+    /// append-only, 32 immutable, 64 short-lived, 128 long-lived, 256 compressible, 512 incompressible.
+    pub flags: u32,
+}
+
 /// One step of an operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SubOp {
@@ -50,6 +83,49 @@ pub enum SubOp {
     OmapGetKeys(Vec<Vec<u8>>),
     /// The omap header. Answers `Data`.
     OmapGetHeader,
+    /// A page of omap entries from `begin` (inclusive) to `end` (exclusive; empty is no end). Answers `Omap`.
+    OmapGetRange {
+        /// The first key that may be answered.
+        begin: Vec<u8>,
+        /// The first key that is not; empty is none.
+        end: Vec<u8>,
+        /// Most keys, at most `PAGE_KEYS_MAX`.
+        keys_max: u32,
+    },
+    /// A page of omap keys without their values, chosen as by `OmapGet`. Answers `Omap` with empty values.
+    OmapGetNames {
+        /// Only greater keys; empty begins at the first.
+        after: Vec<u8>,
+        /// Only keys that begin with this.
+        prefix: Vec<u8>,
+        /// Most keys, at most `PAGE_KEYS_MAX`.
+        keys_max: u32,
+    },
+    /// The parts of a range that hold data, and their bytes. Answers `Sparse`.
+    SparseRead(Extent),
+    /// The parts of a range that hold data. Answers `Extents`.
+    MapExtents(Extent),
+    /// A checksum of each chunk of a range. Answers `Data`: the sums one after the other, little-endian.
+    Checksum {
+        /// Which sum.
+        kind: ChecksumKind,
+        /// What each sum begins with.
+        seed: u64,
+        /// Of which bytes; it must lie within the object. A length of zero is all from the offset on.
+        extent: Extent,
+        /// Bytes of one chunk, a divisor of the length; zero is one chunk.
+        chunk: u32,
+    },
+    /// Runs a method of an object class. Whether it may change the object is the method's; the OSD knows. Answers
+    /// `Data`.
+    Call {
+        /// Which class.
+        class: String,
+        /// Which of its methods.
+        method: String,
+        /// Its argument, as the class understands it.
+        input: Bytes,
+    },
     // Guards: the operation fails, with this step's index, when one does not hold.
     /// The object exists.
     AssertExists,
@@ -70,6 +146,15 @@ pub enum SubOp {
         comparison: Comparison,
         /// With what.
         value: Bytes,
+    },
+    /// An attribute that is a decimal number compares so with a number; an absent or empty attribute is zero.
+    CompareXattrNumber {
+        /// Which attribute.
+        name: Vec<u8>,
+        /// How.
+        comparison: Comparison,
+        /// With what.
+        value: u64,
     },
     /// An omap value compares so with a value; an absent key compares as empty.
     CompareOmap {
@@ -93,6 +178,13 @@ pub enum SubOp {
         /// What.
         data: Bytes,
     },
+    /// Fills a range with repeats of some bytes.
+    WriteSame {
+        /// Which range; its length is a multiple of the data's.
+        extent: Extent,
+        /// What is repeated.
+        data: Bytes,
+    },
     /// The object's bytes become these.
     WriteFull(Bytes),
     /// Bytes behind the end.
@@ -112,6 +204,10 @@ pub enum SubOp {
     },
     /// Removes an attribute.
     RemoveXattr(Vec<u8>),
+    /// Removes all attributes of the user.
+    ClearXattrs,
+    /// Says how the object is going to be used. Makes it exist; the hint is kept with it and may be ignored.
+    SetAllocationHint(AllocationHint),
     /// Sets omap keys.
     OmapSet(BTreeMap<Vec<u8>, Bytes>),
     /// Removes omap keys.
@@ -135,12 +231,16 @@ pub enum SubOp {
 }
 
 impl SubOp {
-    /// Whether the step may change the object.
+    /// Whether the step may change the object. Whoever does not know the classes counts a call as one that may.
     pub fn is_write(&self) -> bool {
         matches!(
             self,
-            Self::Create { .. }
+            Self::Call { .. }
+                | Self::Create { .. }
                 | Self::Write { .. }
+                | Self::WriteSame { .. }
+                | Self::ClearXattrs
+                | Self::SetAllocationHint(_)
                 | Self::WriteFull(_)
                 | Self::Append(_)
                 | Self::Zero(_)
@@ -164,6 +264,12 @@ pub struct OpFlags(pub u32);
 impl OpFlags {
     /// Fail with `Full` at once instead of waiting for space.
     pub const FULL_TRY: Self = Self(1);
+    /// Any member may answer a read. A wish: today the primary answers, which spreads reads over OSDs by placement group.
+    pub const BALANCE_READS: Self = Self(2);
+    /// The nearest member may answer a read. A wish, like `BALANCE_READS`.
+    pub const LOCALIZE_READS: Self = Self(4);
+    /// A read waits for the writes of the object that were sent before it, also by others. Always so here.
+    pub const ORDER_READS_WRITES: Self = Self(8);
 
     /// Whether all bits of `other` are set here.
     pub fn contains(self, other: Self) -> bool {
@@ -220,7 +326,7 @@ pub struct ClientOp {
 }
 
 impl ClientOp {
-    /// Whether any step may change the object.
+    /// Whether any step may change the object, by [`SubOp::is_write`].
     pub fn is_write(&self) -> bool {
         self.ops.iter().any(SubOp::is_write)
     }
@@ -244,6 +350,15 @@ pub enum SubOpResult {
     Xattrs(XattrMap),
     /// Omap entries.
     Omap(OmapPage),
+    /// Ranges that hold data, and their bytes one after the other.
+    Sparse {
+        /// The ranges, in order.
+        extents: Vec<Extent>,
+        /// Their bytes.
+        data: Bytes,
+    },
+    /// Ranges that hold data, in order.
+    Extents(Vec<Extent>),
     /// Names in object order, and where the next page begins; `None` when the PG is done.
     List {
         /// The names.
@@ -260,7 +375,8 @@ pub struct OpSuccess {
     pub version: LogVersion,
     /// The object's version as users see it.
     pub user_version: u64,
-    /// One result for each step. A write that is answered again from memory has `Done` for each step.
+    /// One result for each step. A write that is answered again from memory has `Done` for each step but those that
+    /// called a writing method of a class: their output is remembered.
     pub results: Vec<SubOpResult>,
 }
 

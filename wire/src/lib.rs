@@ -21,7 +21,8 @@ mod statistics;
 mod verify;
 
 pub use client_op::{
-    ClientOp, ClientReply, Comparison, OpFailure, OpFlags, OpSuccess, OpTarget, SnapshotContext, SubOp, SubOpResult,
+    AllocationHint, ChecksumKind, ClientOp, ClientReply, Comparison, OpFailure, OpFlags, OpSuccess, OpTarget,
+    SnapshotContext, SubOp, SubOpResult,
 };
 pub use control::{
     CommandAnswer, CommandId, CommandRequest, ControlReply, ControlRequest, FailureEvidence, OsdBoot, OsdFailure,

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use types::{Cursor, Epoch, Extent, LogVersion, ObjectId, OsdId, PgId, RequestId};
 
-use crate::{OpFailure, SnapshotContext};
+use crate::{AllocationHint, OpFailure, SnapshotContext};
 
 /// What an object's copies have in common beyond bytes, attributes and omap. Kept in a reserved attribute.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub struct ObjectInfo {
     pub size: u64,
     /// Which snapshots the content preserves.
     pub snapshot_context: SnapshotContext,
+    /// How its users said that it is going to be used.
+    pub allocation_hint: Option<AllocationHint>,
 }
 
 /// What a log entry did to its object.
@@ -58,6 +60,8 @@ pub struct LogEntry {
     pub changed: Option<Vec<Extent>>,
     /// What rolls the entry back on an erasure-coded shard; empty in replicated pools.
     pub rollback: Bytes,
+    /// What class methods that may write answered, by step: a repeat of the request gets it again.
+    pub outputs: Vec<(u32, Bytes)>,
 }
 
 /// An answer that outlives the trimming of its log entry (FOUNDATIONS 12).
@@ -71,6 +75,8 @@ pub struct RequestOutcome {
     pub user_version: u64,
     /// For a failed write: the answer.
     pub failure: Option<OpFailure>,
+    /// As [`LogEntry::outputs`].
+    pub outputs: Vec<(u32, Bytes)>,
 }
 
 /// What all members of a PG agree on about its past.

@@ -42,7 +42,39 @@ fn check_step(op: &SubOp) -> Result<usize> {
             // What comes back counts against the same permits as what goes out.
             Ok(length)
         }
-        SubOp::Stat
+        SubOp::SparseRead(extent) => {
+            let length = usize::try_from(extent.length).unwrap_or(usize::MAX);
+            bound("range to read", length, limits::OPERATION_PAYLOAD_BYTES_MAX)
+        }
+        SubOp::WriteSame { extent, data } => {
+            check_extent(*extent)?;
+            let length = usize::try_from(extent.length).unwrap_or(usize::MAX);
+            bound("range to fill", length, limits::OPERATION_PAYLOAD_BYTES_MAX)?;
+            if data.is_empty() || !length.is_multiple_of(data.len()) {
+                return Err(Error::invalid(format!(
+                    "{length} bytes cannot be filled with whole repeats of {} bytes",
+                    data.len()
+                )));
+            }
+            // The OSD unfolds it, so it counts as what it becomes.
+            Ok(length)
+        }
+        SubOp::Call { class, method, input } => {
+            bound("class's name", class.len(), limits::CLASS_NAME_BYTES_MAX)?;
+            bound("method's name", method.len(), limits::CLASS_NAME_BYTES_MAX)?;
+            Ok(input.len())
+        }
+        SubOp::OmapGetRange { begin, end, keys_max } => {
+            check_page(*keys_max)?;
+            bound("omap key", begin.len(), limits::OMAP_KEY_BYTES_MAX)?;
+            bound("omap key", end.len(), limits::OMAP_KEY_BYTES_MAX)
+        }
+        SubOp::CompareXattrNumber { name, .. } => check_xattr_name(name),
+        SubOp::MapExtents(_)
+        | SubOp::Checksum { .. }
+        | SubOp::ClearXattrs
+        | SubOp::SetAllocationHint(_)
+        | SubOp::Stat
         | SubOp::GetXattrs
         | SubOp::OmapGetHeader
         | SubOp::AssertExists
@@ -51,7 +83,7 @@ fn check_step(op: &SubOp) -> Result<usize> {
         | SubOp::Remove
         | SubOp::OmapClear => Ok(0),
         SubOp::GetXattr(name) | SubOp::RemoveXattr(name) => check_xattr_name(name),
-        SubOp::OmapGet { after, prefix, keys_max } => {
+        SubOp::OmapGet { after, prefix, keys_max } | SubOp::OmapGetNames { after, prefix, keys_max } => {
             check_page(*keys_max)?;
             bound("omap key", after.len(), limits::OMAP_KEY_BYTES_MAX)?;
             bound("omap key prefix", prefix.len(), limits::OMAP_KEY_BYTES_MAX)

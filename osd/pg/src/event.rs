@@ -9,6 +9,8 @@ use map::{EffectiveSettings, PublishedMap};
 use types::{Epoch, OsdId, Result, StoreRead, StoreReadResult, Transaction};
 use wire::{ClientOp, ClientReply, PgMessage, PushSource};
 
+use crate::{CallOutcomes, ClassCalls};
+
 /// A client's connection to this OSD, numbered by the shell, never reused while the process lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(pub u64);
@@ -48,6 +50,15 @@ pub enum Event {
         ticket: Ticket,
         /// In the order of the questions.
         results: Vec<Result<StoreReadResult>>,
+    },
+    /// The answers of the store and of class methods to [`Action::Call`].
+    Called {
+        /// To which question.
+        ticket: Ticket,
+        /// In the order of the questions.
+        results: Vec<Result<StoreReadResult>>,
+        /// What each call came to.
+        outcomes: CallOutcomes,
     },
     /// The OSD has a place for this PG's recovery or backfill, as primary or as target.
     LocalReservationGranted,
@@ -122,6 +133,16 @@ pub enum Action {
         ticket: Ticket,
         /// The questions, answered together, after every commit asked for before them has been applied.
         reads: Vec<StoreRead>,
+    },
+    /// Questions as of [`Action::Read`], and class methods to be run on the same moment's object; the answer is
+    /// `Event::Called`.
+    Call {
+        /// Ties the answer to this.
+        ticket: Ticket,
+        /// The questions.
+        reads: Vec<StoreRead>,
+        /// The methods.
+        calls: Box<ClassCalls>,
     },
     /// The monitors must record that this OSD may serve since this epoch, before the PG does.
     WantUpThru(Epoch),

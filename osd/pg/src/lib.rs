@@ -32,4 +32,4 @@ pub use event::{Action, AfterCommit, Event, Fullness, SessionId, Ticket};
 pub use pg::Pg;
 pub use recovery::TEMPORARY_GENERATION;
 pub use stored::{GONE as GONE_KEY, StoredPg};
-pub use write::OBJECT_INFO_XATTR;
+pub use write::{CallOutcomes, ClassCalls, OBJECT_INFO_XATTR};

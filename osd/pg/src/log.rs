@@ -34,12 +34,14 @@ pub fn outcome_of(entry: &LogEntry) -> Option<RequestOutcome> {
         version: entry.version,
         user_version: entry.user_version,
         failure: entry.failure.clone(),
+        outputs: entry.outputs.clone(),
     })
 }
 
 fn entry_bytes(entry: &LogEntry) -> usize {
     let name = &entry.object.name;
-    ENTRY_BYTES_FIXED + name.namespace.len() + name.key.len() + name.name.len() + entry.rollback.len()
+    let outputs: usize = entry.outputs.iter().map(|(_, output)| output.len()).sum();
+    ENTRY_BYTES_FIXED + name.namespace.len() + name.key.len() + name.name.len() + entry.rollback.len() + outputs
 }
 
 impl PgLog {

@@ -23,7 +23,7 @@ use types::{
 use wire::{PgBody, PgInfo, PgMessage};
 
 use crate::{
-    Action, AfterCommit, Checks, Event, Fullness, PgConfig, Planted, StoredPg, Ticket,
+    Action, AfterCommit, CallOutcomes, Checks, ClassCalls, Event, Fullness, PgConfig, Planted, StoredPg, Ticket,
     interval::{Interval, PastIntervals, UpThru},
     lease::Leases,
     log::PgLog,
@@ -239,7 +239,12 @@ impl Pg {
             Event::PeerReset(osd) => self.handle_peer_reset(osd, &mut turn),
             Event::SessionClosed(session) => self.handle_session_closed(session),
             Event::Committed(ticket) => self.handle_committed(ticket, &mut turn),
-            Event::ReadDone { ticket, results } => self.handle_read_done(ticket, results, &mut turn),
+            Event::ReadDone { ticket, results } => {
+                self.handle_read_done(ticket, results, CallOutcomes::new(), &mut turn);
+            }
+            Event::Called { ticket, results, outcomes } => {
+                self.handle_read_done(ticket, results, outcomes, &mut turn);
+            }
             Event::LocalReservationGranted => self.handle_local_reservation(&mut turn),
             Event::Fullness(fullness) => self.handle_fullness(fullness, &mut turn),
             Event::Settings(settings) => self.config.follow(&settings),
@@ -401,6 +406,21 @@ impl Pg {
         turn.act(Action::Read { ticket, reads });
     }
 
+    /// Asks for what an operation must look at: the store's answers, and its class methods run beside the object.
+    pub(crate) fn read_and_call(
+        &mut self,
+        reads: Vec<StoreRead>,
+        calls: Option<Box<ClassCalls>>,
+        pending: Pending,
+        turn: &mut Turn<'_>,
+    ) {
+        let ticket = self.ticket(pending);
+        turn.act(match calls {
+            Some(calls) => Action::Call { ticket, reads, calls },
+            None => Action::Read { ticket, reads },
+        });
+    }
+
     fn handle_committed(&mut self, ticket: Ticket, turn: &mut Turn<'_>) {
         let Some(pending) = self.tickets.remove(&ticket) else { return };
         match pending {
@@ -421,11 +441,17 @@ impl Pg {
         }
     }
 
-    fn handle_read_done(&mut self, ticket: Ticket, results: Vec<Result<types::StoreReadResult>>, turn: &mut Turn<'_>) {
+    fn handle_read_done(
+        &mut self,
+        ticket: Ticket,
+        results: Vec<Result<types::StoreReadResult>>,
+        outcomes: CallOutcomes,
+        turn: &mut Turn<'_>,
+    ) {
         let Some(pending) = self.tickets.remove(&ticket) else { return };
         match pending {
-            Pending::WriteLoad(object) => self.continue_write(&object, results, turn),
-            Pending::ReadLoad(arrival) => self.continue_read(arrival, results, turn),
+            Pending::WriteLoad(object) => self.continue_write(&object, results, outcomes, turn),
+            Pending::ReadLoad(arrival) => self.continue_read(arrival, results, outcomes, turn),
             Pending::ListLoad(arrival) => self.continue_list(arrival, results, turn),
             Pending::PushLoad(object, target) => self.continue_push(&object, target, results, turn),
             Pending::PullLoad(request) => self.answer_pull(&request, results, turn),

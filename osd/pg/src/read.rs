@@ -9,7 +9,7 @@ use wire::{OpFailure, OpSuccess};
 use crate::{
     pg::Pg,
     turn::Turn,
-    write::{Loaded, plan, reads_of},
+    write::{CallOutcomes, Loaded, plan, reads_of},
 };
 
 impl Pg {
@@ -18,12 +18,14 @@ impl Pg {
         &mut self,
         arrival: u64,
         results: Vec<types::Result<StoreReadResult>>,
+        outcomes: CallOutcomes,
         turn: &mut Turn<'_>,
     ) {
         let Some(read) = self.writes.reads.get(&arrival) else { return };
         let reads = reads_of(&read.object, &read.open.op.ops, false);
-        let outcome =
-            Loaded::new(&reads, results, None).map_err(|error| OpFailure { error, step: None }).and_then(|loaded| {
+        let outcome = Loaded::new(&reads, results, None, outcomes)
+            .map_err(|error| OpFailure { error, step: None })
+            .and_then(|loaded| {
                 let info = loaded.state.existing.as_ref().map(|existing| &existing.info);
                 let version = info.map_or(types::LogVersion::ZERO, |info| info.version);
                 let user_version = info.map_or(0, |info| info.user_version);

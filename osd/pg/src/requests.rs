@@ -87,6 +87,7 @@ mod tests {
             version: LogVersion::new(Epoch(1), number),
             user_version: number,
             failure: None,
+            outputs: Vec::new(),
         }
     }
 

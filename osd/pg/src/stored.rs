@@ -72,6 +72,7 @@ fn encode_object(object: &ObjectId, version: LogVersion) -> Bytes {
         modified_ms: 0,
         changed: None,
         rollback: Bytes::new(),
+        outputs: Vec::new(),
     })
 }
 

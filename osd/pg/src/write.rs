@@ -10,6 +10,7 @@
 //! 4. A request is in at most one of: waiting, in a queue, in flight. A repeat replaces where the answer goes.
 
 mod admit;
+mod calls;
 mod load;
 mod object;
 mod plan;
@@ -22,6 +23,7 @@ use wire::{ClientOp, OpFailure, Replicate, SubOpResult};
 
 use crate::SessionId;
 
+pub use calls::{CallOutcomes, ClassCalls};
 pub use load::{Loaded, reads_of};
 pub use object::ObjectState;
 pub use plan::{Numbers, plan};

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use map::EffectiveSettings;
-use osd_pg::{SessionId, Ticket};
+use osd_pg::{CallOutcomes, ClassCalls, SessionId, Ticket};
 use types::{BootNonce, EntityName, OsdId, PgId, Result, StoreRead, StoreReadResult, StoreUsage, Transaction};
 use wire::{ControlReply, ControlRequest, MapShare, Message, StatisticsReport};
 
@@ -67,6 +67,17 @@ pub enum Event {
         /// One for each.
         results: Vec<Result<StoreReadResult>>,
     },
+    /// The answers to [`Action::Call`].
+    Called {
+        /// Whose.
+        pg: PgId,
+        /// To which question.
+        ticket: Ticket,
+        /// The store's, one for each question.
+        results: Vec<Result<StoreReadResult>>,
+        /// The class methods'.
+        outcomes: CallOutcomes,
+    },
     /// The monitors' answer to the last [`Action::AskMonitors`] of this kind; unanswered ones are asked again.
     MonitorsAnswered(Box<ControlReply>),
     /// How full the store is and how long commits take; the answer to [`Action::MeasureUsage`].
@@ -125,6 +136,17 @@ pub enum Action {
         ticket: Ticket,
         /// The questions.
         reads: Vec<StoreRead>,
+    },
+    /// Questions to the store, and class methods to be run on the answers of the same moment.
+    Call {
+        /// Whose.
+        pg: PgId,
+        /// Which.
+        ticket: Ticket,
+        /// The questions.
+        reads: Vec<StoreRead>,
+        /// The methods.
+        calls: Box<ClassCalls>,
     },
     /// To the monitors, whichever answers first.
     AskMonitors(Box<ControlRequest>),

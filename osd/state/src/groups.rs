@@ -56,6 +56,7 @@ impl Osd {
                     self.commit(now, pg, ticket, transaction, actions);
                 }
                 PgAction::Read { ticket, reads } => actions.push(Action::Read { owner: Owner::Pg(pg), ticket, reads }),
+                PgAction::Call { ticket, reads, calls } => actions.push(Action::Call { pg, ticket, reads, calls }),
                 PgAction::WantUpThru(epoch) => self.requests.want_up_thru(epoch),
                 PgAction::WantPgTemp(osds) => self.requests.want_pg_temp(pg, osds),
                 PgAction::Created => self.requests.want_created(pg),

@@ -154,6 +154,9 @@ impl Osd {
             Event::ReadDone { owner: Owner::Pg(pg), ticket, results } => {
                 self.deliver(now, pg, PgEvent::ReadDone { ticket, results }, actions);
             }
+            Event::Called { pg, ticket, results, outcomes } => {
+                self.deliver(now, pg, PgEvent::Called { ticket, results, outcomes }, actions);
+            }
             Event::ReadDone { owner: Owner::Osd, ticket, results } => match self.verifies.answered(ticket, results) {
                 Some(Step::Read(reads)) => actions.push(Action::Read { owner: Owner::Osd, ticket, reads }),
                 Some(Step::Finished(session, page)) => {

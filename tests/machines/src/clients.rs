@@ -1,7 +1,7 @@
 //! Clients: the real table of operations, and a workload whose history can be judged.
 //!
-//! Each client reads and writes registers that all share, and appends to an object of its own, two operations in
-//! flight at most. Values are unique, so that a read says which write it saw.
+//! Each client reads and writes registers that all share, appends to an object of its own and counts in another by a
+//! class's method, two operations in flight at most. Values are unique, so that a read says which write it saw.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -27,6 +27,8 @@ enum Doing {
     Read(OperationKey),
     Write(OperationKey),
     Append(u64),
+    /// Counts by a class's method, to this.
+    Count(u64),
 }
 
 struct Client {
@@ -40,6 +42,8 @@ struct Client {
     answered: usize,
     /// Acknowledged and sent appends, in order of sending.
     appended: Vec<u64>,
+    /// What the client's counter holds once everything begun has taken effect.
+    counted: u64,
     nonces: BTreeMap<OsdId, BootNonce>,
 }
 
@@ -65,6 +69,7 @@ impl Clients {
             begun: 0,
             answered: 0,
             appended: Vec::new(),
+            counted: 0,
             nonces: BTreeMap::new(),
         });
         Self {
@@ -133,11 +138,16 @@ impl Clients {
             let key = self.history.begin_read(stage.now(), u64::from(number), register);
             let everything = Extent { offset: 0, length: 64 };
             (register_name(register), vec![SubOp::Read(everything)], Doing::Read(key))
+        } else if choice < 50 {
+            client.counted += 1;
+            let (class, method) = ("numeric".to_owned(), "add".to_owned());
+            let input = Bytes::from_static(br#"{"key": "n", "value": "1"}"#);
+            (counter_name(number), vec![SubOp::Call { class, method, input }], Doing::Count(client.counted))
         } else {
             self.value_next += 1;
             let value = self.value_next;
             let bytes = Bytes::copy_from_slice(&value.to_le_bytes());
-            if choice < 75 {
+            if choice < 80 {
                 let key = self.history.begin_write(stage.now(), u64::from(number), register, value);
                 (register_name(register), vec![SubOp::WriteFull(bytes)], Doing::Write(key))
             } else {
@@ -279,6 +289,13 @@ impl Clients {
             (Doing::Append(value), Ok(success)) => {
                 stage.note(format_args!("{value} is appended at {}", success.version))
             }
+            (Doing::Count(expected), Ok(success)) => {
+                // Also when the answer is a repeat: the output is remembered with the request.
+                let counted = Bytes::from(expected.to_string());
+                if success.results != [SubOpResult::Data(counted)] {
+                    return Err(format!("client.{number} counted to {:?} instead of {expected}", success.results));
+                }
+            }
             (Doing::Read(key), Ok(success)) => {
                 let [SubOpResult::Data(bytes)] = success.results.as_slice() else {
                     return Err(format!("a read was answered with {:?}", success.results));
@@ -318,6 +335,10 @@ impl Clients {
 
 fn register_name(register: u32) -> ObjectName {
     ObjectName::new(format!("register-{register}"))
+}
+
+fn counter_name(client: u32) -> ObjectName {
+    ObjectName::new(format!("counter-of-client-{client}"))
 }
 
 fn log_name(client: u32) -> ObjectName {

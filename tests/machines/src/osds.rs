@@ -331,6 +331,19 @@ impl OsdNode {
                 let (osd, life) = (self.id, self.life);
                 stage.queue.schedule_after(delay, Happening::ReadDone { osd, life, owner, ticket, results });
             }
+            Action::Call { pg, ticket, reads, calls } => {
+                let ask = |read: &StoreRead| self.store.read(read);
+                let results: Vec<_> = reads.iter().map(ask).collect();
+                let outcomes = calls.run(stage.wall_ms(), &ask);
+                let event = Event::Called { pg, ticket, results, outcomes };
+                if stage.random.chance(3, 4) {
+                    ready.push_back(event);
+                    return;
+                }
+                let delay = stage.delay(50, 3_000);
+                let (osd, life, event) = (self.id, self.life, Box::new(event));
+                stage.queue.schedule_after(delay, Happening::Told { osd, life, event });
+            }
             Action::AskMonitors(request) => self.ask(stage, request, mons),
             Action::Report { .. } | Action::Settings(_) => {}
             Action::MeasureUsage => {

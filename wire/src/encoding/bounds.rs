@@ -111,7 +111,16 @@ pub(super) fn check_store_op(op: &StoreOp) -> Result<()> {
 
 pub(super) fn check_sub_op(op: &SubOp) -> Result<()> {
     match op {
-        SubOp::OmapGet { after, prefix, keys_max } => {
+        SubOp::Call { class, method, .. } => {
+            bound("length of a class's name", class.len(), limits::CLASS_NAME_BYTES_MAX)?;
+            bound("length of a method's name", method.len(), limits::CLASS_NAME_BYTES_MAX)
+        }
+        SubOp::OmapGetRange { begin, end, keys_max } => {
+            check_omap_key(begin)?;
+            check_omap_key(end)?;
+            bound_page("number of keys asked for", *keys_max, limits::PAGE_KEYS_MAX)
+        }
+        SubOp::OmapGet { after, prefix, keys_max } | SubOp::OmapGetNames { after, prefix, keys_max } => {
             check_omap_key(after)?;
             check_omap_key(prefix)?;
             bound_page("number of keys asked for", *keys_max, limits::PAGE_KEYS_MAX)
@@ -125,13 +134,15 @@ pub(super) fn check_sub_op(op: &SubOp) -> Result<()> {
             check_omap_keys(keys)
         }
         SubOp::OmapRemoveRange(begin, end) => check_omap_key(begin).and_then(|()| check_omap_key(end)),
-        SubOp::GetXattr(name) | SubOp::RemoveXattr(name) => check_xattr(name, &Bytes::new()),
+        SubOp::GetXattr(name) | SubOp::RemoveXattr(name) | SubOp::CompareXattrNumber { name, .. } => {
+            check_xattr(name, &Bytes::new())
+        }
         SubOp::CompareXattr { name, value, .. } | SubOp::SetXattr { name, value } => check_xattr(name, value),
         SubOp::CompareOmap { key, value, .. } => check_omap_key(key).and_then(|()| check_omap_value(value)),
         SubOp::CompareExtent { offset, data } | SubOp::Write { offset, data } => {
             check_object_end(*offset, data.len() as u64)
         }
-        SubOp::Zero(extent) => check_object_end(extent.offset, extent.length),
+        SubOp::Zero(extent) | SubOp::WriteSame { extent, .. } => check_object_end(extent.offset, extent.length),
         SubOp::Truncate(size) => check_object_end(*size, 0),
         SubOp::OmapSet(entries) => check_omap_batch(entries.iter()),
         SubOp::OmapSetHeader(header) => check_omap_value(header),
@@ -141,6 +152,11 @@ pub(super) fn check_sub_op(op: &SubOp) -> Result<()> {
             bound_page("number of objects asked for", *objects_max, limits::PAGE_KEYS_MAX)
         }
         SubOp::Read(_)
+        | SubOp::SparseRead(_)
+        | SubOp::MapExtents(_)
+        | SubOp::Checksum { .. }
+        | SubOp::ClearXattrs
+        | SubOp::SetAllocationHint(_)
         | SubOp::Stat
         | SubOp::GetXattrs
         | SubOp::OmapGetHeader
@@ -157,7 +173,8 @@ pub(super) fn check_sub_op(op: &SubOp) -> Result<()> {
 /// Bytes that a step brings or asks for, beyond what its own bounds hold small.
 fn sub_op_bytes(op: &SubOp) -> u64 {
     match op {
-        SubOp::Read(extent) => extent.length,
+        SubOp::Read(extent) | SubOp::SparseRead(extent) | SubOp::WriteSame { extent, .. } => extent.length,
+        SubOp::Call { input, .. } => input.len() as u64,
         SubOp::Write { data, .. }
         | SubOp::WriteFull(data)
         | SubOp::Append(data)
@@ -198,6 +215,13 @@ pub(super) fn check_sub_op_result(result: &SubOpResult) -> Result<()> {
         SubOpResult::Data(data) => bound("result's length", data.len(), limits::OPERATION_PAYLOAD_BYTES_MAX),
         SubOpResult::Xattrs(xattrs) => check_xattrs(xattrs),
         SubOpResult::List { names, .. } => bound("number of names in a page", names.len(), limits::PAGE_KEYS_MAX),
+        SubOpResult::Sparse { extents, data } => {
+            bound("result's length", data.len(), limits::OPERATION_PAYLOAD_BYTES_MAX)?;
+            extents.iter().try_for_each(|extent| check_object_end(extent.offset, extent.length))
+        }
+        SubOpResult::Extents(extents) => {
+            extents.iter().try_for_each(|extent| check_object_end(extent.offset, extent.length))
+        }
         SubOpResult::Done | SubOpResult::Stat { .. } | SubOpResult::Omap(_) => Ok(()),
     }
 }
@@ -205,7 +229,10 @@ pub(super) fn check_sub_op_result(result: &SubOpResult) -> Result<()> {
 pub(super) fn check_client_reply(reply: &ClientReply) -> Result<()> {
     let Ok(success) = &reply.outcome else { return Ok(()) };
     bound("number of results", success.results.len(), limits::SUB_OPERATIONS_MAX)?;
-    let data = |result: &SubOpResult| if let SubOpResult::Data(data) = result { data.len() } else { 0 };
+    let data = |result: &SubOpResult| match result {
+        SubOpResult::Data(data) | SubOpResult::Sparse { data, .. } => data.len(),
+        _ => 0,
+    };
     bound("sum of data results", success.results.iter().map(data).sum(), limits::OPERATION_PAYLOAD_BYTES_MAX)
 }
 

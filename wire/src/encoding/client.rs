@@ -8,11 +8,14 @@ use super::{
     stream::{Decoder, Encoder, WireType},
 };
 use crate::{
-    ClientOp, ClientReply, Comparison, OpFailure, OpFlags, OpSuccess, OpTarget, SnapshotContext, SubOp, SubOpResult,
+    AllocationHint, ChecksumKind, ClientOp, ClientReply, Comparison, OpFailure, OpFlags, OpSuccess, OpTarget,
+    SnapshotContext, SubOp, SubOpResult,
 };
 
 newtype!(OpFlags);
 enumeration!(Comparison { 1 Equal, 2 NotEqual, 3 Greater, 4 GreaterOrEqual, 5 Less, 6 LessOrEqual });
+enumeration!(ChecksumKind { 1 XxHash32, 2 XxHash64, 3 Crc32c });
+record!(AllocationHint { 1 object_bytes, 2 write_bytes, 3 flags });
 
 choice!(SubOp {
     1 Read(1 extent),
@@ -42,6 +45,16 @@ choice!(SubOp {
     25 OmapClear,
     26 OmapSetHeader(1 header),
     27 ListObjects { 1 begin, 2 namespace, 3 objects_max },
+    100 Call { 1 class, 2 method, 3 input },
+    101 WriteSame { 1 extent, 2 data },
+    102 Checksum { 1 kind, 2 seed, 3 extent, 4 chunk },
+    103 SparseRead(1 extent),
+    104 MapExtents(1 extent),
+    105 CompareXattrNumber { 1 name, 2 comparison, 3 value },
+    106 OmapGetRange { 1 begin, 2 end, 3 keys_max },
+    107 OmapGetNames { 1 after, 2 prefix, 3 keys_max },
+    108 ClearXattrs,
+    109 SetAllocationHint(1 hint),
 } check check_sub_op);
 
 record!(SnapshotContext { 1 sequence, 2 snapshots });
@@ -57,6 +70,8 @@ choice!(SubOpResult {
     4 Xattrs(1 xattrs),
     5 Omap(1 page),
     6 List { 1 names, 2 next },
+    100 Sparse { 1 extents, 2 data },
+    101 Extents(1 extents),
 } check check_sub_op_result);
 record!(OpSuccess { 1 version, 2 user_version, 3 results });
 record!(OpFailure { 1 error, 2 step });

@@ -10,7 +10,7 @@ use crate::{
     VerifyRequest,
 };
 
-record!(ObjectInfo { 1 version, 2 user_version, 3 modified_ms, 4 size, 5 snapshot_context });
+record!(ObjectInfo { 1 version, 2 user_version, 3 modified_ms, 4 size, 5 snapshot_context, 100 allocation_hint });
 
 enumeration!(LogEntryKind { 1 Modify, 2 Delete, 3 Failed });
 
@@ -44,9 +44,9 @@ mod changed {
 
 record!(LogEntry {
     1 kind, 2 object, 3 version, 4 prior_version, 5 user_version, 6 request, 7 failure, 8 modified_ms, 9 changed,
-    10 rollback,
+    10 rollback, 100 outputs,
 });
-record!(RequestOutcome { 1 request, 2 version, 3 user_version, 4 failure });
+record!(RequestOutcome { 1 request, 2 version, 3 user_version, 4 failure, 100 outputs });
 record!(PgHistory {
     1 epoch_created, 2 last_epoch_started, 3 last_interval_started, 4 last_epoch_clean, 5 last_interval_clean,
     6 same_interval_since, 7 same_up_since, 8 same_primary_since,

@@ -164,6 +164,9 @@ fn bytes_of_persisted_values_are_fixed() {
         ("request_outcome", hex(encode_request_outcome(&samples::request_outcome()))),
         ("past_intervals", hex(encode_past_intervals(&samples::past_intervals()))),
         ("missing_object", hex(encode_missing_object(&samples::missing_object()))),
+        ("object_info hinted", hex(encode_object_info(&samples::hinted_object_info()))),
+        ("log_entry with outputs", hex(encode_log_entry(&samples::log_entry_with_outputs()))),
+        ("request_outcome with outputs", hex(encode_request_outcome(&samples::request_outcome_with_outputs()))),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .to_vec();
@@ -176,6 +179,10 @@ fn bytes_of_persisted_values_are_fixed() {
     check_persisted(&golden, "request_outcome", &samples::request_outcome(), decode_request_outcome);
     check_persisted(&golden, "past_intervals", &samples::past_intervals(), decode_past_intervals);
     check_persisted(&golden, "missing_object", &samples::missing_object(), decode_missing_object);
+    check_persisted(&golden, "object_info hinted", &samples::hinted_object_info(), decode_object_info);
+    check_persisted(&golden, "log_entry with outputs", &samples::log_entry_with_outputs(), decode_log_entry);
+    let remembered = samples::request_outcome_with_outputs();
+    check_persisted(&golden, "request_outcome with outputs", &remembered, decode_request_outcome);
 }
 
 #[test]

@@ -17,6 +17,10 @@ use wire::{
     VerifyPage, VerifyRequest,
 };
 
+mod object_operations;
+
+pub use object_operations::{hinted_object_info, log_entry_with_outputs, request_outcome_with_outputs};
+
 /// Bytes that ride in the payload.
 pub fn bulk(byte: u8) -> Bytes {
     Bytes::from(vec![byte; 1024])
@@ -80,6 +84,7 @@ pub fn object_info() -> ObjectInfo {
         modified_ms: 1_700_000_000_000,
         size: 4096,
         snapshot_context: snapshots(),
+        allocation_hint: None,
     }
 }
 
@@ -95,6 +100,7 @@ pub fn log_entry() -> LogEntry {
         modified_ms: 1_700_000_000_000,
         changed: Some(vec![Extent { offset: 0, length: 4096 }, Extent { offset: 8192, length: 1 }]),
         rollback: small("rollback"),
+        outputs: Vec::new(),
     }
 }
 
@@ -144,7 +150,13 @@ pub fn info() -> PgInfo {
 }
 
 pub fn request_outcome() -> RequestOutcome {
-    RequestOutcome { request: request(), version: version(4), user_version: 3, failure: Some(failure()) }
+    RequestOutcome {
+        request: request(),
+        version: version(4),
+        user_version: 3,
+        failure: Some(failure()),
+        outputs: Vec::new(),
+    }
 }
 
 pub fn past_intervals() -> Vec<PastInterval> {
@@ -437,6 +449,7 @@ pub fn messages() -> Vec<(String, Message)> {
         let reply = ClientReply { outcome, ..client_reply(Vec::new()) };
         all.push((format!("client_reply {kind}"), Message::ClientReply(Box::new(reply))));
     }
+    all.extend(object_operations::messages());
     all.extend(pg_bodies().into_iter().map(|(name, body)| (format!("pg {name}"), pg_message(body))));
     all.extend([
         ("ping".into(), Message::Ping(Ping { epoch: Epoch(17), sent_nanoseconds: 1 << 40 })),

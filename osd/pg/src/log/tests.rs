@@ -17,6 +17,7 @@ fn entry(epoch: u32, number: u64, name: &str) -> LogEntry {
         modified_ms: 0,
         changed: None,
         rollback: Bytes::new(),
+        outputs: Vec::new(),
     }
 }
 

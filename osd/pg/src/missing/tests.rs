@@ -32,6 +32,7 @@ fn entry(text: &str) -> LogEntry {
         modified_ms: 0,
         changed: None,
         rollback: Bytes::new(),
+        outputs: Vec::new(),
     }
 }
 

@@ -13,7 +13,7 @@ fn what_is_written_is_read_again() {
     let object = ObjectId::head(PoolId(1), 7, name);
     let missing = MissingObject { need: version, have: None, deleted: false };
     let request = RequestId { client: ClientId(5), sequence: 6 };
-    let outcome = RequestOutcome { request, version, user_version: 9, failure: None };
+    let outcome = RequestOutcome { request, version, user_version: 9, failure: None, outputs: Vec::new() };
     let mut changes = Changes::default();
     changes.put_epoch(Epoch(8));
     changes.put_info(&PgInfo { backfill: Cursor::Start, ..PgInfo::empty(pg) });

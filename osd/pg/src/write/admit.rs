@@ -3,7 +3,11 @@
 use types::{Error, ObjectId};
 use wire::{ClientOp, ClientReply, OpFailure, OpFlags, OpSuccess, OpTarget, RequestOutcome, SubOp, SubOpResult};
 
-use super::{ActiveRead, Loaded, OpenOp, load::reads_of};
+use super::{
+    ActiveRead, CallOutcomes, ClassCalls, Loaded, OpenOp,
+    calls::{may_change, writes},
+    load::reads_of,
+};
 use crate::{
     Action, Fullness, Planted, SessionId,
     log::outcome_of,
@@ -135,7 +139,7 @@ impl Pg {
         if queue.loading {
             return false;
         }
-        if front.op.is_write() { self.begin_write(object, turn) } else { self.begin_read(object, turn) }
+        if writes(&front.op) { self.begin_write(object, turn) } else { self.begin_read(object, turn) }
     }
 
     fn begin_write(&mut self, object: &ObjectId, turn: &mut Turn<'_>) -> bool {
@@ -159,12 +163,13 @@ impl Pg {
             return true;
         }
         let reads = reads_of(object, &front.op.ops, queue.state.is_some());
-        if !reads.is_empty() {
+        let calls = ClassCalls::of(object, &front.op, queue.state.as_ref());
+        if !reads.is_empty() || calls.is_some() {
             let reads = reads.into_iter().map(|(_, read)| read).collect();
             if let Some(queue) = self.writes.objects.get_mut(object) {
                 queue.loading = true;
             }
-            self.read(reads, Pending::WriteLoad(object.clone()), turn);
+            self.read_and_call(reads, calls, Pending::WriteLoad(object.clone()), turn);
             return false;
         }
         let state = queue.state.clone().unwrap_or_default();
@@ -187,7 +192,8 @@ impl Pg {
             queue.reads += 1;
         }
         let reads = reads_of(object, &open.op.ops, false).into_iter().map(|(_, read)| read).collect();
-        self.read(reads, Pending::ReadLoad(open.arrival), turn);
+        let calls = ClassCalls::of(object, &open.op, None);
+        self.read_and_call(reads, calls, Pending::ReadLoad(open.arrival), turn);
         self.writes.reads.insert(open.arrival, ActiveRead { open, object: object.clone(), outcome: None });
         true
     }
@@ -201,6 +207,7 @@ impl Pg {
         &mut self,
         object: &ObjectId,
         results: Vec<types::Result<types::StoreReadResult>>,
+        outcomes: CallOutcomes,
         turn: &mut Turn<'_>,
     ) {
         let is_writable = self.is_writable(object);
@@ -210,7 +217,7 @@ impl Pg {
         if is_writable && let Some(open) = queue.waiting.pop_front() {
             let known = queue.state.clone();
             let reads = reads_of(object, &open.op.ops, known.is_some());
-            match Loaded::new(&reads, results, known) {
+            match Loaded::new(&reads, results, known, outcomes) {
                 Ok(loaded) => self.execute_write(open, object, &loaded, turn),
                 // What the store cannot read is the same at a repeat; nothing took effect.
                 Err(error) => self.reply(&open, Err(OpFailure { error, step: None }), turn),
@@ -232,7 +239,7 @@ impl Pg {
 
     pub(crate) fn handle_session_closed(&mut self, session: SessionId) {
         // Reads of nobody need not be done. Writes have begun to count: their client asks again over another session.
-        self.writes.waiting.retain(|open| open.session != session || open.op.is_write());
+        self.writes.waiting.retain(|open| open.session != session || writes(&open.op));
     }
 
     pub(crate) fn reply(&self, open: &OpenOp, outcome: Result<OpSuccess, OpFailure>, turn: &mut Turn<'_>) {
@@ -243,14 +250,16 @@ impl Pg {
 
 /// The first answer, as far as it is remembered.
 fn answer_again(known: RequestOutcome, steps: usize) -> Result<OpSuccess, OpFailure> {
-    match known.failure {
-        Some(failure) => Err(failure),
-        None => Ok(OpSuccess {
-            version: known.version,
-            user_version: known.user_version,
-            results: vec![SubOpResult::Done; steps],
-        }),
+    if let Some(failure) = known.failure {
+        return Err(failure);
     }
+    let mut results = vec![SubOpResult::Done; steps];
+    for (step, output) in known.outputs {
+        if let Some(result) = usize::try_from(step).ok().and_then(|step| results.get_mut(step)) {
+            *result = SubOpResult::Data(output);
+        }
+    }
+    Ok(OpSuccess { version: known.version, user_version: known.user_version, results })
 }
 
 /// What is wrong with the operation itself, whatever the object is: the same at every repeat, so it need not be remembered.
@@ -275,10 +284,11 @@ fn takes_space(op: &ClientOp) -> bool {
             SubOp::Remove
                 | SubOp::Truncate(_)
                 | SubOp::RemoveXattr(_)
+                | SubOp::ClearXattrs
                 | SubOp::OmapRemoveKeys(_)
                 | SubOp::OmapRemoveRange(..)
                 | SubOp::OmapClear
         )
     };
-    !op.ops.iter().filter(|step| step.is_write()).all(frees)
+    !op.ops.iter().filter(|step| may_change(step)).all(frees)
 }

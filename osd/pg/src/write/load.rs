@@ -2,21 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use types::{Error, Extent, ObjectId, Result, StoreRead, StoreReadResult};
+use types::{Error, Extent, ObjectId, Result, StoreRead, StoreReadResult, limits};
 use wire::SubOp;
 
-use super::ObjectState;
+use super::{ObjectState, calls::CallOutcomes};
 
-/// What the store said.
+/// What the store said, and what class methods did.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Loaded {
     /// The object.
     pub state: ObjectState,
-    /// Per step that asked for more: the answer.
-    pub steps: BTreeMap<usize, StoreReadResult>,
+    /// Per step that asked for more: the answers, in the order of its questions.
+    pub steps: BTreeMap<usize, Vec<StoreReadResult>>,
+    /// Per step that is a call: what it came to.
+    pub calls: CallOutcomes,
 }
 
-/// The questions of an operation: first the object itself unless it is known, then one for each step that needs more,
+/// The questions of an operation: first the object itself unless it is known, then those of each step that needs more,
 /// with its index.
 pub fn reads_of(object: &ObjectId, ops: &[SubOp], is_known: bool) -> Vec<(Option<usize>, StoreRead)> {
     let mut reads = Vec::new();
@@ -24,30 +26,45 @@ pub fn reads_of(object: &ObjectId, ops: &[SubOp], is_known: bool) -> Vec<(Option
         reads.push((None, StoreRead::Meta { object: object.clone() }));
     }
     for (index, op) in ops.iter().enumerate() {
-        if let Some(read) = read_of(object, op) {
-            reads.push((Some(index), read));
-        }
+        reads.extend(reads_of_step(object, op).into_iter().map(|read| (Some(index), read)));
     }
     reads
 }
 
-fn read_of(object: &ObjectId, op: &SubOp) -> Option<StoreRead> {
+fn reads_of_step(object: &ObjectId, op: &SubOp) -> Vec<StoreRead> {
     let object = || object.clone();
+    let page = |after: &[u8], prefix: &[u8], keys_max: u32| StoreRead::Omap {
+        object: object(),
+        after: after.to_vec(),
+        prefix: prefix.to_vec(),
+        keys_max: usize::try_from(keys_max).unwrap_or(usize::MAX).min(limits::PAGE_KEYS_MAX),
+    };
     match op {
-        SubOp::Read(extent) => Some(StoreRead::Data { object: object(), extent: *extent }),
+        SubOp::Read(extent) => vec![StoreRead::Data { object: object(), extent: *extent }],
+        SubOp::SparseRead(extent) => vec![
+            StoreRead::Extents { object: object(), extent: *extent },
+            StoreRead::Data { object: object(), extent: *extent },
+        ],
+        SubOp::MapExtents(extent) => vec![StoreRead::Extents { object: object(), extent: *extent }],
+        SubOp::Checksum { extent, .. } => {
+            let length = if extent.length == 0 { limits::OBJECT_BYTES_MAX } else { extent.length };
+            vec![StoreRead::Data { object: object(), extent: Extent { offset: extent.offset, length } }]
+        }
         SubOp::CompareExtent { offset, data } => {
             let extent = Extent { offset: *offset, length: data.len() as u64 };
-            Some(StoreRead::Data { object: object(), extent })
+            vec![StoreRead::Data { object: object(), extent }]
         }
-        SubOp::OmapGet { after, prefix, keys_max } => Some(StoreRead::Omap {
-            object: object(),
-            after: after.clone(),
-            prefix: prefix.clone(),
-            keys_max: usize::try_from(*keys_max).unwrap_or(usize::MAX).min(types::limits::PAGE_KEYS_MAX),
-        }),
-        SubOp::OmapGetKeys(keys) => Some(StoreRead::OmapKeys { object: object(), keys: keys.clone() }),
-        SubOp::CompareOmap { key, .. } => Some(StoreRead::OmapKeys { object: object(), keys: vec![key.clone()] }),
-        _ => None,
+        SubOp::OmapGet { after, prefix, keys_max } | SubOp::OmapGetNames { after, prefix, keys_max } => {
+            vec![page(after, prefix, *keys_max)]
+        }
+        SubOp::OmapGetRange { begin, keys_max, .. } if begin.is_empty() => vec![page(begin, b"", *keys_max)],
+        // A page begins behind a key; the first one is asked for by its name.
+        SubOp::OmapGetRange { begin, keys_max, .. } => {
+            vec![StoreRead::OmapKeys { object: object(), keys: vec![begin.clone()] }, page(begin, b"", *keys_max)]
+        }
+        SubOp::OmapGetKeys(keys) => vec![StoreRead::OmapKeys { object: object(), keys: keys.clone() }],
+        SubOp::CompareOmap { key, .. } => vec![StoreRead::OmapKeys { object: object(), keys: vec![key.clone()] }],
+        _ => Vec::new(),
     }
 }
 
@@ -57,8 +74,9 @@ impl Loaded {
         reads: &[(Option<usize>, StoreRead)],
         results: Vec<Result<StoreReadResult>>,
         known: Option<ObjectState>,
+        calls: CallOutcomes,
     ) -> Result<Self> {
-        let mut loaded = Self { state: known.unwrap_or_default(), ..Self::default() };
+        let mut loaded = Self { state: known.unwrap_or_default(), steps: BTreeMap::new(), calls };
         if reads.len() != results.len() {
             return Err(Error::internal("the store answered another number of questions than it was asked"));
         }
@@ -66,9 +84,7 @@ impl Loaded {
             match (step, result?) {
                 (None, StoreReadResult::Meta(meta)) => loaded.state = ObjectState::new(meta)?,
                 (None, _) => return Err(Error::internal("the store answered another question than it was asked")),
-                (Some(step), result) => {
-                    loaded.steps.insert(*step, result);
-                }
+                (Some(step), result) => loaded.steps.entry(*step).or_default().push(result),
             }
         }
         Ok(loaded)

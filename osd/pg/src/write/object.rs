@@ -28,6 +28,8 @@ impl ObjectState {
         let info =
             meta.xattrs.remove(OBJECT_INFO_XATTR).ok_or_else(|| Error::damaged("the object has no info attribute"))?;
         let info = decode_object_info(&info)?;
+        // Names that begin with a zero byte are ours; users neither see nor name them.
+        meta.xattrs.retain(|name, _| !name.starts_with(b"\0"));
         if info.size != meta.size {
             return Err(Error::damaged(format!("the object has {} bytes and its info says {}", meta.size, info.size)));
         }

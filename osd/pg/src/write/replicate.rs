@@ -38,6 +38,7 @@ impl Pg {
             modified_ms: open.op.modified_ms,
             changed: None,
             rollback: Bytes::new(),
+            outputs: Vec::new(),
         };
         let planned = match plan(object, &open.op, loaded, numbers) {
             Ok(plan) => {
@@ -46,6 +47,7 @@ impl Pg {
                 entry.kind = if after.is_some() { LogEntryKind::Modify } else { LogEntryKind::Delete };
                 entry.user_version = numbers.user_version;
                 entry.changed = effect.changed;
+                entry.outputs = effect.outputs;
                 self.info.last_user_version = numbers.user_version;
                 self.info.objects =
                     (self.info.objects + u64::from(after.is_some())).saturating_sub(u64::from(before.is_some()));

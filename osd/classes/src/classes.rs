@@ -1,0 +1,23 @@
+//! The built-in classes. One file each; the line in `all` makes it known.
+
+pub mod hello;
+pub mod lock;
+pub mod numeric;
+pub mod refcount;
+pub mod version;
+
+use crate::ObjectClass;
+
+/// All of them.
+pub(crate) fn all() -> Vec<Box<dyn ObjectClass>> {
+    vec![
+        Box::new(hello::Hello),
+        Box::new(lock::Lock),
+        Box::new(numeric::Numeric),
+        Box::new(refcount::Refcount),
+        Box::new(version::Version),
+    ]
+}
+
+#[cfg(test)]
+mod tests;

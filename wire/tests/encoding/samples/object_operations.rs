@@ -1,0 +1,57 @@
+//! Samples of what came to objects' operations after the first release.
+
+use bytes::Bytes;
+use types::Extent;
+use wire::{
+    AllocationHint, ChecksumKind, Comparison, LogEntry, Message, ObjectInfo, RequestOutcome, SubOp, SubOpResult,
+};
+
+use super::{client_op, client_reply, log_entry, object_info, request_outcome, small};
+
+fn allocation_hint() -> AllocationHint {
+    AllocationHint { object_bytes: 4 << 20, write_bytes: 4096, flags: 18 }
+}
+
+pub fn hinted_object_info() -> ObjectInfo {
+    ObjectInfo { allocation_hint: Some(allocation_hint()), ..object_info() }
+}
+
+pub fn log_entry_with_outputs() -> LogEntry {
+    LogEntry { outputs: vec![(0, small("output")), (3, Bytes::new())], ..log_entry() }
+}
+
+pub fn request_outcome_with_outputs() -> RequestOutcome {
+    RequestOutcome { outputs: vec![(1, small("5"))], ..request_outcome() }
+}
+
+fn sub_ops() -> Vec<SubOp> {
+    let extent = Extent { offset: 4096, length: 8192 };
+    vec![
+        SubOp::Call { class: "hello".to_owned(), method: "say_hello".to_owned(), input: small("ika") },
+        SubOp::WriteSame { extent, data: small("same") },
+        SubOp::Checksum { kind: ChecksumKind::XxHash32, seed: 1, extent, chunk: 4096 },
+        SubOp::Checksum { kind: ChecksumKind::XxHash64, seed: u64::MAX, extent, chunk: 0 },
+        SubOp::Checksum { kind: ChecksumKind::Crc32c, seed: 0, extent, chunk: 8192 },
+        SubOp::SparseRead(extent),
+        SubOp::MapExtents(extent),
+        SubOp::CompareXattrNumber { name: b"n".to_vec(), comparison: Comparison::Greater, value: 7 },
+        SubOp::OmapGetRange { begin: b"a".to_vec(), end: b"z".to_vec(), keys_max: 10 },
+        SubOp::OmapGetNames { after: b"a".to_vec(), prefix: b"p".to_vec(), keys_max: 10 },
+        SubOp::ClearXattrs,
+        SubOp::SetAllocationHint(allocation_hint()),
+    ]
+}
+
+fn results() -> Vec<SubOpResult> {
+    vec![
+        SubOpResult::Sparse { extents: vec![Extent { offset: 0, length: 5 }], data: small("bytes") },
+        SubOpResult::Extents(vec![Extent { offset: 4096, length: 4096 }]),
+    ]
+}
+
+pub fn messages() -> Vec<(String, Message)> {
+    vec![
+        ("client_op more".into(), Message::ClientOp(Box::new(client_op(sub_ops())))),
+        ("client_reply more".into(), Message::ClientReply(Box::new(client_reply(results())))),
+    ]
+}
