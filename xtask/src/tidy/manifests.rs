@@ -8,8 +8,20 @@ use super::{
 };
 
 /// What crates of the layers foundation and pure may use. None of it does I/O, reads a clock or starts a thread.
-const PURE_PACKAGES: &[&str] =
-    &["bytes", "crc32fast", "postcard", "prost", "serde", "serde_json", "sha2", "smallvec", "thiserror", "tracing"];
+const PURE_PACKAGES: &[&str] = &[
+    "bytes",
+    "crc-fast",
+    "crc32fast",
+    "postcard",
+    "prost",
+    "serde",
+    "serde_json",
+    "sha2",
+    "smallvec",
+    "thiserror",
+    "tracing",
+    "twox-hash",
+];
 
 /// Packages that belong to some crates alone: (package, who may use it). A name ending in `*` is a prefix.
 const BOUND_PACKAGES: &[(&str, &[&str])] = &[
