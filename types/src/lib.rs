@@ -15,6 +15,7 @@ mod id;
 pub mod limits;
 mod object;
 mod pg;
+pub mod simulation;
 mod store;
 mod time;
 mod version;

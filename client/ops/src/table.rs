@@ -27,7 +27,10 @@ use std::{
 };
 
 use map::PublishedMap;
-use types::{BootNonce, ClientId, Epoch, Error, ErrorKind, OsdId, RequestId, Time};
+use types::{
+    BootNonce, ClientId, Epoch, Error, ErrorKind, OsdId, RequestId, Time,
+    simulation::{Bug, planted},
+};
 use wire::{ClientOp, ClientReply, OpFailure, OpSuccess, OpTarget};
 
 use crate::{
@@ -375,7 +378,7 @@ impl Table {
         for sequence in sequences {
             let is_sent = matches!(self.operations.get(&sequence), Some(op) if matches!(op.stage, Stage::Sent { .. }));
             let mut wake = None;
-            if !blocked && (!is_sent || repeat) {
+            if (!blocked || planted(Bug::LaneOvertaken)) && (!is_sent || repeat && !planted(Bug::RepeatAlone)) {
                 match self.readiness(now, sequence) {
                     Readiness::Ready { to, interval, target } => {
                         self.transmit(now, sequence, to, interval, target, actions);
@@ -436,7 +439,10 @@ impl Table {
         let operation = self.operations.get_mut(&sequence).expect("lanes hold open operations");
         let submission = &operation.submission;
         let op = ClientOp {
-            request: RequestId { client: self.client, sequence },
+            request: RequestId {
+                client: self.client,
+                sequence: sequence - u64::from(planted(Bug::RequestIdReused)) * (sequence % 2),
+            },
             lowest_open,
             epoch,
             pg: interval.pg,
@@ -457,7 +463,8 @@ impl Table {
 
     /// Every id below this was answered or can have no copy under way.
     fn lowest_open(&self) -> u64 {
-        self.operations.keys().next().copied().unwrap_or(self.next_sequence)
+        let open = self.operations.keys().next().filter(|_| !planted(Bug::RequestsGivenUpTooEarly));
+        open.copied().unwrap_or(self.next_sequence)
     }
 
     /// Takes an operation from its caller. What may be under way keeps its id open.

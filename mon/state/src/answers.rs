@@ -10,6 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use types::simulation::{Bug, planted};
 use wire::{CommandAnswer, CommandId};
 
 use crate::entry::StoredAnswer;
@@ -53,6 +54,7 @@ impl Answers {
     pub fn get(&self, id: CommandId) -> Known {
         let Some(asker) = self.askers.get(&id.asker) else { return Known::New };
         match asker.answers.get(&id.sequence) {
+            Some(_) if planted(Bug::CommandsRepeated) => Known::New,
             Some(answer) => Known::Answered(answer.clone()),
             None if id.sequence <= asker.forgotten_through => Known::Forgotten,
             None => Known::New,

@@ -1,4 +1,4 @@
-//! What a placement group is told at its start: identity, durations, bounds, and which bug is planted in a test.
+//! What a placement group is told at its start: identity, durations and bounds.
 
 use std::time::Duration;
 
@@ -13,28 +13,6 @@ pub enum Checks {
     /// Production.
     #[default]
     Never,
-}
-
-/// A bug to carry out on purpose, so that a test can prove that it would be found. Only tests choose any but `None`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Planted {
-    /// No bug.
-    #[default]
-    None,
-    /// The primary answers a write as soon as its own disk has it.
-    AcknowledgeBeforeReplicasCommit,
-    /// The primary serves reads without asking whether its lease still holds.
-    ReadWithoutLease,
-    /// A new primary does not wait until reads by an earlier one have ended.
-    ForgetPriorLease,
-    /// A past interval counts as one without writes whatever `up_thru` says.
-    ForgetUpThru,
-    /// A member keeps entries of its log that the authoritative log does not have.
-    KeepDivergentEntries,
-    /// A repeated request is carried out again.
-    ForgetRequests,
-    /// A backfill target gets no writes to objects that its scan has passed.
-    ForgetBackfillTarget,
 }
 
 /// Identity, durations and bounds of one placement group's member.
@@ -74,8 +52,6 @@ pub struct PgConfig {
     pub recovery_chunk_bytes: u64,
     /// Objects in one page of a scan.
     pub scan_page_objects: usize,
-    /// The bug to carry out; `None` outside tests.
-    pub planted: Planted,
 }
 
 impl PgConfig {
@@ -99,7 +75,6 @@ impl PgConfig {
             recovery_objects_in_flight: EffectiveSettings::default().places(ConfigOption::OsdRecoveryMaxActive),
             recovery_chunk_bytes: limits::RECOVERY_CHUNK_BYTES,
             scan_page_objects: limits::SCAN_PAGE_OBJECTS,
-            planted: Planted::None,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use types::{Cursor, LogVersion};
 
-use crate::{Planted, peering::Stage, pg::Pg, stray::assert_nothing_left};
+use crate::{peering::Stage, pg::Pg, stray::assert_nothing_left};
 
 impl Pg {
     /// Panics when something does not hold that must. Called after every event under [`crate::Checks::EveryEvent`].
@@ -87,7 +87,7 @@ impl Pg {
             );
             before = version;
         }
-        if self.config.planted == Planted::None && self.peering.stage.is_serving() {
+        if self.peering.stage.is_serving() {
             let committed = self.committed_by_all();
             assert!(
                 self.writes.committed_to <= committed,
@@ -103,10 +103,7 @@ impl Pg {
             assert!(queue.in_flight == 0 || queue.reads == 0, "writes.exclusive: {object} is read while it is written");
         }
         for (version, request) in self.writes.in_flight_requests.iter().map(|(request, version)| (version, request)) {
-            assert!(
-                self.remembered.get(*request).is_none() || self.config.planted == Planted::ForgetRequests,
-                "writes.once: {request} at {version} was answered before"
-            );
+            assert!(self.remembered.get(*request).is_none(), "writes.once: {request} at {version} was answered before");
         }
     }
 

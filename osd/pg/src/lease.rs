@@ -7,10 +7,13 @@
 
 use std::time::Duration;
 
-use types::{OsdId, Time};
+use types::{
+    OsdId, Time,
+    simulation::{Bug, planted},
+};
 use wire::PgBody;
 
-use crate::{Planted, config::with_margin, peering::Stage, pg::Pg, turn::Turn};
+use crate::{config::with_margin, peering::Stage, pg::Pg, turn::Turn};
 
 /// Grants.
 #[derive(Debug)]
@@ -44,10 +47,7 @@ impl Pg {
 
     /// Whether a read may leave now.
     pub(crate) fn may_read(&self, now: Time) -> bool {
-        if self.config.planted == Planted::ReadWithoutLease {
-            return self.peering.stage == Stage::Active;
-        }
-        self.peering.stage == Stage::Active && now < self.leased_until()
+        self.peering.stage == Stage::Active && (now < self.leased_until() || planted(Bug::LeaseIgnored))
     }
 
     pub(crate) fn renew_leases(&mut self, turn: &mut Turn<'_>) {
@@ -80,7 +80,9 @@ impl Pg {
             return;
         }
         let duration = duration.min(self.config.lease);
-        self.leases.granted_until = self.leases.granted_until.max(turn.now + with_margin(duration));
+        if !planted(Bug::LeaseForgottenByGiver) {
+            self.leases.granted_until = self.leases.granted_until.max(turn.now + with_margin(duration));
+        }
         self.send(from, PgBody::LeaseGrant { sent_nanoseconds, duration }, turn);
     }
 
@@ -91,6 +93,7 @@ impl Pg {
             return;
         }
         if let Some(peer) = self.peers.get_mut(&from) {
+            let sent = if planted(Bug::LeaseCountedFromReceipt) { turn.now } else { sent };
             peer.granted_until = peer.granted_until.max(sent + duration.min(self.config.lease));
         }
         self.release_reads(turn);

@@ -25,9 +25,10 @@ mod statistics;
 mod stored;
 mod stray;
 mod turn;
+mod visit;
 mod write;
 
-pub use config::{Checks, PgConfig, Planted};
+pub use config::{Checks, PgConfig};
 pub use event::{Action, AfterCommit, Event, Fullness, SessionId, Ticket};
 pub use pg::Pg;
 pub use recovery::TEMPORARY_GENERATION;

@@ -10,7 +10,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use types::{Cursor, Error, LogVersion, ObjectId, Result};
+use types::{
+    Cursor, Error, LogVersion, ObjectId, Result,
+    simulation::{Bug, planted},
+};
 use wire::{LogEntry, LogEntryKind, MissingObject, MissingSet, PgLogSlice};
 
 use crate::{log::PgLog, stored::Changes};
@@ -171,6 +174,7 @@ fn undo(
     }
     let have = match missing.get(&object) {
         Some(known) => known.have,
+        None if planted(Bug::UndoneObjectKept) => Some(prior),
         None => {
             remove.insert(object.clone());
             None
@@ -195,7 +199,9 @@ fn note_new(
         LogEntryKind::Delete => {
             missing.remove(&entry.object, changes);
             spoilt.remove(&entry.object);
-            remove.insert(entry.object.clone());
+            if !planted(Bug::DeletedObjectKept) {
+                remove.insert(entry.object.clone());
+            }
         }
         LogEntryKind::Modify => {
             let existed = entry.prior_version != LogVersion::ZERO;
@@ -205,7 +211,9 @@ fn note_new(
                 None => existed.then_some(entry.prior_version),
             };
             let known = MissingObject { need: entry.version, have, deleted: false };
-            missing.insert(entry.object.clone(), known, changes);
+            if !planted(Bug::MissingNotMerged) {
+                missing.insert(entry.object.clone(), known, changes);
+            }
         }
     }
 }

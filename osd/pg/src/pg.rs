@@ -14,16 +14,17 @@
 //!
 //! After a crash: `Pg::open` rebuilds everything from [`StoredPg`]; nothing in flight survives, and clients ask again.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use map::PublishedMap;
 use types::{
     Cursor, Epoch, Error, LogVersion, ObjectId, OsdId, PgId, PgRange, Result, StoreOp, StoreRead, Time, Transaction,
+    simulation::{Bug, planted, visit},
 };
 use wire::{PgBody, PgInfo, PgMessage};
 
 use crate::{
-    Action, AfterCommit, CallOutcomes, Checks, ClassCalls, Event, Fullness, PgConfig, Planted, StoredPg, Ticket,
+    Action, AfterCommit, CallOutcomes, Checks, ClassCalls, Event, Fullness, PgConfig, StoredPg, Ticket,
     interval::{Interval, PastIntervals, UpThru},
     lease::Leases,
     log::PgLog,
@@ -146,12 +147,17 @@ impl Pg {
         }
         let info = stored.info.ok_or_else(|| Error::damaged("the placement group has no account of itself"))?;
         // What was granted before the restart is forgotten; a whole grant may be outstanding (FOUNDATIONS 11).
-        let grants_end = now + config.prior_lease;
+        let outstanding = if planted(Bug::LeaseForgottenAtStart) { Duration::ZERO } else { config.prior_lease };
+        let grants_end = now + outstanding;
         let mut this = Self::bare(config, pg, map.clone(), info, now, grants_end);
-        this.past = PastIntervals::new(stored.past);
+        this.past = PastIntervals::new(if planted(Bug::PastForgottenAtStart) { Vec::new() } else { stored.past });
         this.log = PgLog::new(this.info.log_tail, stored.log);
-        this.missing = Missing::new(stored.missing);
-        this.remembered = RememberedRequests::new(stored.requests);
+        if !planted(Bug::MissingForgottenAtStart) {
+            this.missing = Missing::new(stored.missing);
+        }
+        if !planted(Bug::AnswersForgottenAtStart) {
+            this.remembered = RememberedRequests::new(stored.requests);
+        }
         this.recovery.forgotten_parts = stored.temporary;
         if this.log.head() != this.info.last_update {
             return Err(Error::damaged(format!(
@@ -231,6 +237,7 @@ impl Pg {
 
     /// Hears one event and says what shall be done. Never waits, never fails: trouble is an action too.
     pub fn handle(&mut self, now: Time, event: Event, actions: &mut Vec<Action>) {
+        visit(|| self.visit_of(&event));
         let mut turn = Turn { now, actions };
         match event {
             Event::NewMap(map) => self.handle_new_map(map, &mut turn),
@@ -277,7 +284,8 @@ impl Pg {
     /// Whether the map shows this life of the process as up; before that others count on the life before.
     pub(crate) fn is_booted(&self) -> bool {
         let state = self.map.osds.get(&self.config.whoami);
-        state.is_some_and(|state| state.up && self.config.nonce.is_none_or(|nonce| state.nonce == nonce))
+        let is_this_life = |nonce| self.config.nonce.is_none_or(|own| own == nonce) || planted(Bug::UnbootedTakesPart);
+        state.is_some_and(|state| state.up && is_this_life(state.nonce))
     }
 
     /// First epoch of the present interval, as far as this member knows.
@@ -315,9 +323,11 @@ impl Pg {
         if next.same_as(&self.interval) {
             self.note_map_of_same_interval(turn);
         } else {
-            let proof = if self.config.planted == Planted::ForgetUpThru { UpThru::Ignored } else { UpThru::Believed };
+            let proof = if planted(Bug::UpThruForgotten) { UpThru::Ignored } else { UpThru::Believed };
             let past = self.interval.clone().into_past(&last, proof);
-            self.past.push(past, self.info.history.last_epoch_started);
+            if !planted(Bug::PastIntervalDropped) {
+                self.past.push(past, self.info.history.last_epoch_started);
+            }
             self.begin_interval(next, turn);
         }
         if self.map.epoch().0 - self.epoch_stored.0 >= EPOCHS_UNSTORED_MAX {
@@ -360,6 +370,9 @@ impl Pg {
         let then = match self.interval.primary {
             Some(primary) if primary != self.config.whoami && self.is_booted() => {
                 let body = self.own_account(turn.now);
+                if planted(Bug::AccountBeforeCommit) {
+                    self.send(primary, body.clone(), turn);
+                }
                 vec![AfterCommit::Send { to: primary, message: self.message(body) }]
             }
             _ => Vec::new(),
@@ -479,7 +492,8 @@ impl Pg {
 
     fn handle_peer(&mut self, from: OsdId, message: PgMessage, turn: &mut Turn<'_>) {
         // The sets did not change since the sender's map, or the message is of an interval that has ended.
-        let is_current = message.epoch >= self.interval.since && message.epoch <= self.map.epoch();
+        let is_old = message.epoch < self.interval.since && !planted(Bug::OldMessagesHeard);
+        let is_current = !is_old && message.epoch <= self.map.epoch();
         if self.removal.is_some() {
             if is_current && matches!(message.body, PgBody::QueryInfo) {
                 self.send(from, Self::absent_account(self.pg), turn);

@@ -2,7 +2,10 @@
 
 use map::PublishedMap;
 use osd_pg::{Event as PgEvent, SessionId};
-use types::{Epoch, Error, ErrorKind, OsdId, PgId, PgRange, Time};
+use types::{
+    Epoch, Error, ErrorKind, OsdId, PgId, PgRange, Time,
+    simulation::{Bug, planted},
+};
 use wire::{
     ClientOp, ClientReply, Message, OpFailure, OpTarget, PgBody, PgInfo, PgMessage, Pong, VerifyPage, VerifyRequest,
 };
@@ -25,7 +28,8 @@ impl Osd {
         let epoch = epoch_of(&message);
         if let Some(epoch) = epoch {
             self.note_peer_epoch(session, from, epoch, actions);
-            if epoch > self.gate.epoch() && !matches!(*message, Message::Ping(_) | Message::Pong(_)) {
+            let waits = !matches!(*message, Message::Ping(_) | Message::Pong(_)) && !planted(Bug::NewerEpochNotAwaited);
+            if epoch > self.gate.epoch() && waits {
                 if !self.gate.wait(epoch, session, message) {
                     self.refused_waiting += 1;
                 }

@@ -6,9 +6,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use map::PublishedMap;
+use map::{Mapping, PublishedMap};
 use osd_pg::{Action as PgAction, AfterCommit, Event as PgEvent, Pg, Ticket};
-use types::{OsdId, PgId, Time};
+use types::{
+    OsdId, PgId, Time,
+    simulation::{Bug, planted},
+};
 use wire::Message;
 
 use crate::{Action, ConfigChange, Osd, Owner, stored::pg_key};
@@ -61,6 +64,7 @@ impl Osd {
                 PgAction::WantPgTemp(osds) => self.requests.want_pg_temp(pg, osds),
                 PgAction::Created => self.requests.want_created(pg),
                 PgAction::RequestLocalReservation(_) => self.reservations.request(pg),
+                PgAction::ReleaseLocalReservation if planted(Bug::PlacesNotGivenBack) => {}
                 PgAction::ReleaseLocalReservation => self.reservations.release(pg),
                 PgAction::Removed => self.removed.push(pg),
             }
@@ -134,34 +138,41 @@ impl Osd {
     /// every group of the OSD: the making of the new ones must be in the store's order before anything that follows it.
     pub(crate) fn advance_groups(&mut self, now: Time, map: &Arc<PublishedMap>, actions: &mut Vec<Action>) {
         let existing: Vec<PgId> = self.groups.keys().copied().collect();
-        self.make_groups(now, map, actions);
+        if !planted(Bug::GroupsMadeLast) {
+            self.make_groups(now, map, actions);
+        }
         for pg in existing {
             self.deliver(now, pg, PgEvent::NewMap(map.clone()), actions);
+        }
+        if planted(Bug::GroupsMadeLast) {
+            self.make_groups(now, map, actions);
         }
     }
 
     pub(crate) fn make_groups(&mut self, now: Time, map: &Arc<PublishedMap>, actions: &mut Vec<Action>) {
-        let mut named: Vec<ConfigChange> = Vec::new();
-        let mut made = Vec::new();
-        for pool in map.pools.values() {
-            for seed in 0..pool.pg_num {
-                let pg = PgId { pool: pool.id, seed };
-                if self.groups.contains_key(&pg) {
-                    continue;
-                }
-                let placement = map.place(pg);
-                let me = Some(self.config.whoami);
-                if placement.up.contains(&me) || placement.acting.contains(&me) {
-                    named.push((pg_key(pg), Some(Bytes::new())));
-                    made.push(pg);
-                }
+        let me = Some(self.config.whoami);
+        let groups = &self.groups;
+        let absent = map.pgs().filter(|pg| !groups.contains_key(pg));
+        let places = match &mut self.places {
+            Some(places) => {
+                places.follow(map);
+                places
             }
-        }
+            none => none.insert(Mapping::of(map)),
+        };
+        let is_named = |pg: &PgId| {
+            let placement = places.place(*pg);
+            placement.up.contains(&me) || placement.acting.contains(&me)
+        };
+        let made: Vec<PgId> = absent.filter(is_named).collect();
         if made.is_empty() {
             return;
         }
         // The registry of groups is stored before the first commit of any of them.
-        actions.push(Action::StoreConfig(named));
+        let named: Vec<ConfigChange> = made.iter().map(|pg| (pg_key(*pg), Some(Bytes::new()))).collect();
+        if !planted(Bug::GroupNotRegistered) {
+            actions.push(Action::StoreConfig(named));
+        }
         for pg in made {
             let mut wanted = std::mem::take(&mut self.pg_actions);
             let group = Pg::create(self.config.pg.clone(), pg, map.clone(), now, &mut wanted);
@@ -174,8 +185,10 @@ impl Osd {
     /// The OSDs that share a placement group with this one, by the newest map.
     pub(crate) fn partners(&self, map: &PublishedMap) -> BTreeSet<OsdId> {
         let mut partners = BTreeSet::new();
+        // `make_groups` has brought the places to this map, unless this OSD has just been opened without one.
+        let places = self.places.as_ref().filter(|places| places.map().epoch() == map.epoch());
         for pg in self.groups.keys().filter(|pg| map.pools.contains_key(&pg.pool)) {
-            let placement = map.place(*pg);
+            let placement = places.map_or_else(|| map.place(*pg), |places| places.place(*pg));
             partners.extend(placement.up.into_iter().chain(placement.acting).flatten());
         }
         partners

@@ -9,7 +9,10 @@ use std::{
 };
 
 use map::{ClusterMap, OsdState};
-use types::{Epoch, OsdId, PgId, Time};
+use types::{
+    Epoch, OsdId, PgId, Time,
+    simulation::{Bug, planted},
+};
 use wire::{ControlRequest, OsdBoot};
 
 use crate::OsdConfig;
@@ -102,11 +105,11 @@ impl MonitorRequests {
             let (osd, nonce) = (config.whoami, config.nonce);
             requests.push(ControlRequest::UpThru { osd, nonce, epoch: self.up_thru });
         }
-        if !self.pg_temp.is_empty() {
+        if !self.pg_temp.is_empty() && !planted(Bug::PgTempDropped) {
             let sets = self.pg_temp.iter().map(|(pg, osds)| (*pg, osds.clone())).collect();
             requests.push(ControlRequest::PgTemp { osd: config.whoami, epoch, sets });
         }
-        if !self.created.is_empty() {
+        if !self.created.is_empty() && !planted(Bug::CreationNotSaid) {
             requests.push(ControlRequest::PgCreated { pgs: self.created.iter().copied().collect() });
         }
         requests

@@ -6,7 +6,10 @@
 use std::collections::BTreeSet;
 
 use map::{Change, ClusterFlags, ClusterMap, Death, OsdState};
-use types::{BootNonce, Epoch, OsdId, Result, Time};
+use types::{
+    BootNonce, Epoch, OsdId, Result, Time,
+    simulation::{Bug, planted},
+};
 use wire::{FailureEvidence, OsdFailure};
 
 use crate::{
@@ -59,6 +62,7 @@ pub(crate) fn plan_farewell(memory: &mut Memory, draft: &mut Draft, osd: OsdId, 
 }
 
 pub(crate) fn plan_down(memory: &mut Memory, draft: &mut Draft, osd: OsdId, dead: Death, why: &str) -> Result<()> {
+    let dead = if planted(Bug::DeathAssumed) { Death::Proven } else { dead };
     draft.change(Change::OsdDown { osd, dead })?;
     draft.log(LogLevel::Warning, format!("osd.{osd} is down: {why}"));
     memory.failures.remove(&osd);

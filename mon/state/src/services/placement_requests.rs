@@ -6,7 +6,10 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use map::{Change, ClusterMap, HOLE};
-use types::{BootNonce, Epoch, Error, OsdId, PgId, Result};
+use types::{
+    BootNonce, Epoch, Error, OsdId, PgId, Result,
+    simulation::{Bug, planted},
+};
 
 use crate::{draft::Draft, memory::Memory};
 
@@ -19,7 +22,11 @@ pub(crate) fn plan_up_thru(draft: &mut Draft, osd: OsdId, nonce: BootNonce, epoc
         return Err(Error::refresh_map(format!("osd.{osd} is not up as this process")));
     };
     let epoch = epoch.min(draft.base().epoch());
-    if state.up_thru >= epoch { Ok(()) } else { draft.change(Change::OsdUpThru { osd, epoch }) }
+    if state.up_thru >= epoch || planted(Bug::UpThruNotRecorded) {
+        Ok(())
+    } else {
+        draft.change(Change::OsdUpThru { osd, epoch })
+    }
 }
 
 pub(crate) fn plan_pg_temp(draft: &mut Draft, osd: OsdId, sets: &[(PgId, Vec<OsdId>)]) -> Result<()> {
@@ -40,7 +47,7 @@ pub(crate) fn plan_pg_temp(draft: &mut Draft, osd: OsdId, sets: &[(PgId, Vec<Osd
             continue;
         }
         let up: Vec<OsdId> = place.up.iter().flatten().copied().collect();
-        if !is_usable(draft.map(), *pg, set) {
+        if !is_usable(draft.map(), *pg, set) || set.is_empty() && planted(Bug::TemporarySetsStay) {
             continue;
         }
         let wanted = if set.is_empty() || *set == up { None } else { Some(set.clone()) };

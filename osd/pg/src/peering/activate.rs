@@ -1,6 +1,9 @@
 //! The primary gives everybody the authoritative log and begins to serve once all have it on disk.
 
-use types::{Cursor, LogVersion, OsdId};
+use types::{
+    Cursor, LogVersion, OsdId,
+    simulation::{Bug, planted},
+};
 use wire::{ActivatePg, MissingSet, PgBody, PgInfo};
 
 use super::Stage;
@@ -103,7 +106,8 @@ impl Pg {
     }
 
     pub(crate) fn progress_activating(&mut self, turn: &mut Turn<'_>) {
-        let is_activated = |osd: &OsdId| self.peers.get(osd).is_some_and(|peer| peer.activated);
+        let is_activated =
+            |osd: &OsdId| self.peers.get(osd).is_some_and(|peer| peer.activated) || planted(Bug::ActivatedWithoutAll);
         if !self.peering.activation_stored || !self.write_members().iter().all(is_activated) {
             return;
         }
@@ -119,7 +123,8 @@ impl Pg {
         self.info_changed = true;
         self.writes.committed_to = self.log.head();
         let acting = u32::try_from(self.interval.acting_osds().count()).unwrap_or(u32::MAX);
-        self.peering.stage = if acting >= self.interval.min_size { Stage::Active } else { Stage::Peered };
+        let is_enough = acting >= self.interval.min_size || planted(Bug::MinSizeIgnored);
+        self.peering.stage = if is_enough { Stage::Active } else { Stage::Peered };
         self.begin_recovery();
         self.request_leases(turn);
         self.admit_waiting(turn);

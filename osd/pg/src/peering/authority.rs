@@ -1,6 +1,9 @@
 //! Whose log rules, and who can serve by it.
 
-use types::{Epoch, LogVersion, OsdId};
+use types::{
+    Epoch, LogVersion, OsdId,
+    simulation::{Bug, planted},
+};
 use wire::PgInfo;
 
 use super::Stage;
@@ -26,16 +29,18 @@ pub fn choose(infos: &[(OsdId, &PgInfo)], own: OsdId) -> Choice {
         })
         .max()
         .unwrap_or(Epoch::ZERO);
-    let took_part = |info: &PgInfo| info.last_epoch_started >= started;
+    let took_part = |info: &PgInfo| info.last_epoch_started >= started || planted(Bug::LastStartIgnored);
     let Some(acceptable) = infos.iter().filter(|(_, info)| took_part(info)).map(|(_, info)| info.last_update).min()
     else {
         return Choice::Nobody;
     };
     infos
         .iter()
-        .filter(|(_, info)| took_part(info) && info.is_whole() && info.last_update >= acceptable)
+        .filter(|(_, info)| took_part(info) && (info.is_whole() || planted(Bug::PartialCopyRules)))
+        .filter(|(_, info)| info.last_update >= acceptable)
         .max_by_key(|(osd, info)| {
-            (info.last_update, std::cmp::Reverse(info.log_tail), *osd == own, std::cmp::Reverse(*osd))
+            let rank = if planted(Bug::ShortestLogRules) { acceptable } else { info.last_update };
+            (rank, std::cmp::Reverse(info.log_tail), *osd == own, std::cmp::Reverse(*osd))
         })
         .map_or(Choice::Nobody, |(osd, _)| Choice::Authority(*osd))
 }
@@ -75,6 +80,24 @@ impl Pg {
         if osd == self.config.whoami { Some(&self.info) } else { self.peers.get(&osd).map(|peer| &peer.info) }
     }
 
+    /// The temporary acting set to ask for when that log rules, if it is another one than what acts; empty for the up set.
+    pub(crate) fn acting_wish(&self, authority: OsdId) -> Option<Vec<OsdId>> {
+        let tail = self.info_of(authority).map_or(LogVersion::ZERO, |info| info.log_tail);
+        let reaches = |osd: OsdId| {
+            let reached = |info: &PgInfo| info.is_whole() && info.last_update >= tail;
+            osd == authority || self.map.is_up(osd) && self.info_of(osd).is_some_and(reached)
+        };
+        let up: Vec<OsdId> = self.interval.up_osds().collect();
+        let acting: Vec<OsdId> = self.interval.acting_osds().collect();
+        let others: Vec<OsdId> = self.peers.keys().copied().collect();
+        let size = usize::try_from(self.interval.size).unwrap_or(usize::MAX);
+        let wanted = acting_for(self.interval.up_primary, &up, &acting, &others, size, authority, reaches);
+        if is_same_set(&wanted, &acting, self.interval.primary) {
+            return None;
+        }
+        Some(if is_same_set(&wanted, &up, self.interval.up_primary) { Vec::new() } else { wanted })
+    }
+
     /// Decides whose log rules and whether the acting set can serve; asks for another one when it cannot.
     pub(crate) fn choose_authority(&mut self, turn: &mut Turn<'_>) {
         self.info.last_update = self.log.head();
@@ -89,20 +112,7 @@ impl Pg {
                 return;
             }
         };
-        let (head, tail) = self
-            .info_of(authority)
-            .map_or((LogVersion::ZERO, LogVersion::ZERO), |info| (info.last_update, info.log_tail));
-        let reaches = |osd: OsdId| {
-            let reached = |info: &PgInfo| info.is_whole() && info.last_update >= tail;
-            osd == authority || self.map.is_up(osd) && self.info_of(osd).is_some_and(reached)
-        };
-        let up: Vec<OsdId> = self.interval.up_osds().collect();
-        let acting: Vec<OsdId> = self.interval.acting_osds().collect();
-        let others: Vec<OsdId> = self.peers.keys().copied().collect();
-        let size = usize::try_from(self.interval.size).unwrap_or(usize::MAX);
-        let wanted = acting_for(self.interval.up_primary, &up, &acting, &others, size, authority, reaches);
-        if !is_same_set(&wanted, &acting, self.interval.primary) {
-            let wish = if is_same_set(&wanted, &up, self.interval.up_primary) { Vec::new() } else { wanted };
+        if let Some(wish) = self.acting_wish(authority) {
             if self.peering.acting_wanted.as_ref() != Some(&wish) {
                 self.peering.acting_wanted = Some(wish.clone());
                 turn.act(Action::WantPgTemp(wish));
@@ -111,6 +121,9 @@ impl Pg {
             return;
         }
         self.peering.acting_wanted = None;
+        let (head, tail) = self
+            .info_of(authority)
+            .map_or((LogVersion::ZERO, LogVersion::ZERO), |info| (info.last_update, info.log_tail));
         if authority != self.config.whoami && (head, tail) != (self.log.head(), self.log.tail()) {
             self.peering.log_from = Some((authority, turn.now));
             self.ask_log(authority, turn);

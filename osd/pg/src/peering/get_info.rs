@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use types::{Epoch, OsdId, Time};
+use types::{
+    Epoch, OsdId, Time,
+    simulation::{Bug, planted},
+};
 use wire::{PastInterval, PgBody, PgInfo};
 
 use super::Stage;
@@ -63,7 +66,9 @@ impl Pg {
         if serving_together {
             return;
         }
-        self.past.adopt(past_intervals, self.interval.since);
+        if !planted(Bug::PastNotAdopted) {
+            self.past.adopt(past_intervals, self.interval.since);
+        }
         let earlier_grants_end = turn.now + lease_remaining;
         self.peers.insert(from, Peer::new(info, earlier_grants_end, turn.now));
         self.peering.queried.remove(&from);
@@ -112,7 +117,7 @@ impl Pg {
             let made = self.map.pools.get(&self.pg.pool).map_or(Epoch::ZERO, |pool| pool.created);
             let known_from = if started > Epoch::ZERO { started } else { made };
             let past_is_known = self.past.known_since(self.interval.since) <= known_from;
-            if !prior.blocked_by.is_empty() || !past_is_known {
+            if (!prior.blocked_by.is_empty() || !past_is_known) && !planted(Bug::DownMembersIgnored) {
                 self.peering.blocked_by = prior.blocked_by;
                 self.peering.stage = Stage::Down;
                 return;

@@ -1,11 +1,13 @@
 //! The primary takes over the authoritative log when its own is another one.
 
-use types::{LogVersion, OsdId};
+use types::{
+    LogVersion, OsdId,
+    simulation::{Bug, planted},
+};
 use wire::{MissingSet, PgBody, PgInfo, PgLogSlice};
 
 use super::Stage;
 use crate::{
-    Planted,
     missing::{Divergence, merge},
     pg::{Pending, Pg, remove_ops},
     turn::Turn,
@@ -66,11 +68,12 @@ impl Pg {
         &mut self,
         slice: &PgLogSlice,
     ) -> types::Result<std::collections::BTreeSet<types::ObjectId>> {
-        let divergence =
-            if self.config.planted == Planted::KeepDivergentEntries { Divergence::Kept } else { Divergence::Undone };
+        let divergence = if planted(Bug::DivergentEntriesKept) { Divergence::Kept } else { Divergence::Undone };
         let cursor = self.info.backfill.clone();
         let remove = merge(&mut self.log, &mut self.missing, &cursor, slice, divergence, &mut self.changes)?;
-        self.remember(&slice.requests);
+        if !planted(Bug::RememberedAnswersNotCopied) {
+            self.remember(&slice.requests);
+        }
         self.info_changed = true;
         self.info.last_update = self.log.head();
         Ok(remove)

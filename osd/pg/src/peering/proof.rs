@@ -1,16 +1,19 @@
 //! What a primary must wait for although everybody agrees: the map's proof that it may serve, and the end of reads by
 //! earlier primaries.
 
-use types::{OsdId, Time};
+use types::{
+    OsdId, Time,
+    simulation::{Bug, planted},
+};
 use wire::PastInterval;
 
 use super::Stage;
-use crate::{Action, Planted, pg::Pg, turn::Turn};
+use crate::{Action, pg::Pg, turn::Turn};
 
 impl Pg {
     pub(crate) fn is_proven(&self) -> bool {
         let state = self.map.osds.get(&self.config.whoami);
-        state.is_some_and(|state| state.up_thru >= self.interval.since)
+        state.is_some_and(|state| state.up_thru >= self.interval.since || planted(Bug::ProofIgnored))
     }
 
     /// Asked early, so that the answer comes while logs are exchanged; but only with the interval on disk, so that a
@@ -30,7 +33,7 @@ impl Pg {
 
     /// When no earlier primary can still serve a read, on this OSD's clock.
     fn earlier_reads_end(&self, now: Time) -> Time {
-        if self.is_creating() || self.config.planted == Planted::ForgetPriorLease {
+        if self.is_creating() || planted(Bug::PriorLeaseIgnored) {
             return now;
         }
         let started = self.last_epoch_started();

@@ -1,6 +1,9 @@
 //! What a member does that is told to serve.
 
-use types::{Cursor, OsdId};
+use types::{
+    Cursor, OsdId,
+    simulation::{Bug, planted},
+};
 use wire::{ActivatePg, PgBody, PgInfo};
 
 use super::Stage;
@@ -57,6 +60,9 @@ impl Pg {
         self.info.last_update = self.log.head();
         self.info.log_tail = self.log.tail();
         let body = self.activated_account();
+        if planted(Bug::ActivationAnsweredBeforeCommit) {
+            self.send(from, body.clone(), turn);
+        }
         let then = vec![AfterCommit::Send { to: from, message: self.message(body) }];
         self.commit(remove_ops(remove), Pending::Activation, then, turn);
     }

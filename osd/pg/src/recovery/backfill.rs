@@ -7,7 +7,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use types::{Cursor, LogVersion, ObjectId, OsdId, Time};
+use types::{
+    Cursor, LogVersion, ObjectId, OsdId, Time,
+    simulation::{Bug, planted},
+};
 use wire::{BackfillPage, LogEntry, LogEntryKind, PgBody, PushSource};
 
 use super::ScanOwner;
@@ -66,7 +69,8 @@ impl Backfill {
 
     /// Up to where the target's copy is good.
     fn good_to(&self) -> Cursor {
-        self.in_flight.first().map_or(self.passed.clone(), |object| Cursor::Before(object.clone()))
+        let first = self.in_flight.first().filter(|_| !planted(Bug::BackfillCursorTooFar));
+        first.map_or(self.passed.clone(), |object| Cursor::Before(object.clone()))
     }
 
     fn note_change(&mut self, entry: &LogEntry) {
@@ -75,7 +79,7 @@ impl Backfill {
             LogEntryKind::Delete => None,
             LogEntryKind::Failed => return,
         };
-        if self.passed.is_past(&entry.object) {
+        if self.passed.is_past(&entry.object) || planted(Bug::ScanIgnoresWrites) {
             return;
         }
         if let Some(listing) = &mut self.own_listing {
@@ -204,7 +208,7 @@ impl Pg {
         let Some(backfill) = self.recovery.backfills.get_mut(&target) else { return };
         backfill.passed = Cursor::after(object);
         backfill.since_told += 1;
-        if own == theirs {
+        if own == theirs || own.is_none() && planted(Bug::ScanKeepsRemoved) {
             return;
         }
         backfill.in_flight.insert(object.clone());
@@ -285,6 +289,9 @@ impl Pg {
             self.info_changed = true;
         }
         let body = PgBody::BackfillProgressed { cursor: self.info.backfill.clone() };
+        if planted(Bug::CursorAnsweredBeforeCommit) {
+            self.send(from, body.clone(), turn);
+        }
         let then = vec![AfterCommit::Send { to: from, message: self.message(body) }];
         self.commit(types::Transaction::new(), Pending::Logged(self.log.head()), then, turn);
     }

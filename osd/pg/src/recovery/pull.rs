@@ -1,6 +1,9 @@
 //! The primary fetches what it lacks; whoever is asked gives exactly the version asked for, or says that it cannot.
 
-use types::{Epoch, LogVersion, ObjectId, OsdId, StoreReadResult};
+use types::{
+    Epoch, LogVersion, ObjectId, OsdId, StoreReadResult,
+    simulation::{Bug, planted},
+};
 use wire::{PgBody, PushSource};
 
 use super::{Position, Pull, PullRequest};
@@ -90,6 +93,10 @@ impl Pg {
         let chunk = Self::part(&request.object, &request.position, PushSource::Recovery, results);
         let body = match chunk {
             Ok(Some(chunk)) if chunk.version == request.version => PgBody::Push(Box::new(chunk)),
+            Ok(Some(mut chunk)) if planted(Bug::AnyVersionGiven) => {
+                chunk.version = request.version;
+                PgBody::Push(Box::new(chunk))
+            }
             // DESIGN section 6, invariant 7: what cannot be proven to be the version asked for is not given.
             Ok(_) | Err(_) => PgBody::PullFailed { object: request.object.clone(), version: request.version },
         };

@@ -3,7 +3,10 @@
 //! A single part goes straight to its place. More gather beside it, under [`super::TEMPORARY_GENERATION`], and take the place
 //! together with the last; a key in the PG's own omap says so, that a restarted member may throw them away.
 
-use types::{ObjectId, OsdId, StoreOp, Transaction, XattrMap};
+use types::{
+    ObjectId, OsdId, StoreOp, Transaction, XattrMap,
+    simulation::{Bug, planted},
+};
 use wire::{PgBody, PushChunk, PushSource, encode_object_info};
 
 use super::{Position, Receiving, temporary_of};
@@ -70,7 +73,7 @@ impl Pg {
         let here = self.recovery.receiving.get(&chunk.object).filter(|here| here.version == chunk.version);
         let here = here.map(|here| here.position.clone()).unwrap_or_default();
         let position = position_of(&chunk);
-        if position != Position::default() && position != here {
+        if position != Position::default() && position != here && !planted(Bug::PartsMixed) {
             // Not the part that comes next: the primary goes on where we are.
             self.send(from, pushed(&chunk, here, Completeness::Part), turn);
             return;
@@ -82,6 +85,9 @@ impl Pg {
             self.finish_part(&chunk, &mut transaction);
         }
         let body = pushed(&chunk, position_after(&chunk), completeness);
+        if planted(Bug::PushAnsweredBeforeCommit) {
+            self.send(from, body.clone(), turn);
+        }
         let then = vec![AfterCommit::Send { to: from, message: self.message(body) }];
         self.commit(transaction, Pending::Logged(self.log.head()), then, turn);
     }
@@ -92,7 +98,7 @@ impl Pg {
         match chunk.source {
             PushSource::Recovery => match self.missing.get(object) {
                 None => Welcome::Had,
-                Some(missing) if chunk.version < missing.need => Welcome::Stale,
+                Some(missing) if chunk.version < missing.need && !planted(Bug::StalePartTaken) => Welcome::Stale,
                 Some(_) => Welcome::Needed,
             },
             PushSource::Backfill => {
@@ -137,7 +143,7 @@ impl Pg {
             let (offset, data) = (chunk.data_offset, chunk.data.clone());
             transaction.push(StoreOp::Write { object: place.clone(), offset, data });
         }
-        if !chunk.omap.is_empty() {
+        if !chunk.omap.is_empty() && !planted(Bug::PushWithoutOmap) {
             transaction.push(StoreOp::OmapSet { object: place, entries: chunk.omap.clone() });
         }
         if gathers {

@@ -1,11 +1,14 @@
 //! What is copied next: first what a client waits for, then what is missing here, then what is missing at members, then
 //! the scan.
 
-use types::{ObjectId, OsdId};
+use types::{
+    ObjectId, OsdId,
+    simulation::{Bug, planted},
+};
 use wire::{PgBody, PushSource};
 
 use super::Backfill;
-use crate::{Action, Planted, peering::Stage, pg::Pg, turn::Turn};
+use crate::{Action, peering::Stage, pg::Pg, turn::Turn};
 
 /// How many times the usual number of objects may be in flight for clients that wait: they do not queue behind the rest.
 const WANTED_IN_FLIGHT_FACTOR: usize = 4;
@@ -26,8 +29,8 @@ impl Pg {
     /// Whether the object is where it should be, and is not on its way anywhere.
     pub(crate) fn is_writable(&self, object: &ObjectId) -> bool {
         !self.missing.contains(object)
-            && !self.is_on_its_way(object)
-            && self.write_members().iter().all(|osd| !self.lacks(*osd, object))
+            && (!self.is_on_its_way(object) || planted(Bug::CopiedObjectWritten))
+            && self.write_members().iter().all(|osd| !self.lacks(*osd, object) || planted(Bug::MissingObjectWritten))
     }
 
     fn is_on_its_way(&self, object: &ObjectId) -> bool {
@@ -43,7 +46,7 @@ impl Pg {
     /// Whether a member gets writes of the object whole: the scan has passed it, or there is no scan.
     pub(crate) fn has_passed(&self, osd: OsdId, object: &ObjectId) -> bool {
         match self.recovery.backfills.get(&osd) {
-            Some(_) if self.config.planted == Planted::ForgetBackfillTarget => false,
+            Some(_) if planted(Bug::BackfillTargetForgotten) => false,
             Some(backfill) => backfill.passed.is_past(object),
             None => true,
         }
@@ -138,7 +141,9 @@ impl Pg {
         let members = self.write_members();
         self.missing.is_empty()
             && self.recovery.backfills.is_empty()
-            && members.iter().all(|osd| self.peers.get(osd).is_some_and(|peer| peer.missing.is_empty()))
+            && members.iter().all(|osd| {
+                self.peers.get(osd).is_some_and(|peer| peer.missing.is_empty()) || planted(Bug::CleanTooEarly)
+            })
     }
 
     /// Nothing is missing: the up set takes over, and when it serves the PG is clean.
@@ -146,15 +151,20 @@ impl Pg {
         if !self.is_all_there() {
             return;
         }
-        let acts_as_up = self.interval.primary == self.interval.up_primary
-            && self.interval.up.len() == self.interval.acting.len()
-            && self.interval.up_osds().all(|osd| self.interval.is_acting(osd));
-        if !acts_as_up {
-            if self.peering.acting_wanted.is_none() && self.interval.up_osds().next().is_some() {
-                self.peering.acting_wanted = Some(Vec::new());
-                turn.act(Action::WantPgTemp(Vec::new()));
+        // Ceph: a temporary set is given back when the up set would be chosen today, and kept when it would be chosen
+        // again: else a group whose up set is too small would ask for it and give it back without end.
+        if self.interval.up != self.interval.acting || self.interval.up_primary != self.interval.primary {
+            let acts_as_up = self.interval.up_primary == self.interval.primary
+                && self.interval.up.len() == self.interval.acting.len()
+                && self.interval.up_osds().all(|osd| self.interval.is_acting(osd));
+            let wish = self.acting_wish(self.config.whoami).or_else(|| acts_as_up.then(Vec::new));
+            if let Some(wish) = wish.filter(|_| self.interval.up_osds().next().is_some()) {
+                if self.peering.acting_wanted.as_ref() != Some(&wish) {
+                    self.peering.acting_wanted = Some(wish.clone());
+                    turn.act(Action::WantPgTemp(wish));
+                }
+                return;
             }
-            return;
         }
         let acting = u32::try_from(self.interval.acting_osds().count()).unwrap_or(u32::MAX);
         if self.peering.stage != Stage::Active || acting < self.interval.size {

@@ -1,6 +1,9 @@
 //! An operation arrives: is it for us, has it been done already, may its object be used?
 
-use types::{Error, ObjectId};
+use types::{
+    Error, ObjectId,
+    simulation::{Bug, planted},
+};
 use wire::{ClientOp, ClientReply, OpFailure, OpFlags, OpSuccess, OpTarget, RequestOutcome, SubOp, SubOpResult};
 
 use super::{
@@ -9,7 +12,7 @@ use super::{
     load::reads_of,
 };
 use crate::{
-    Action, Fullness, Planted, SessionId,
+    Action, Fullness, SessionId,
     log::outcome_of,
     peering::Stage,
     pg::{Pending, Pg},
@@ -20,7 +23,7 @@ impl Pg {
     pub(crate) fn handle_client_op(&mut self, session: SessionId, op: Box<ClientOp>, turn: &mut Turn<'_>) {
         // An operation sent by a map of an earlier interval could overtake one that the client sent before it. A client
         // sends everything again when the sets have changed, but it does not know of members that were restarted.
-        if !self.is_primary() || op.epoch < self.clients_since {
+        if !self.is_primary() || op.epoch < self.clients_since && !planted(Bug::OldTargetAccepted) {
             turn.act(Action::ShareMap { session, have: op.epoch });
             return;
         }
@@ -97,7 +100,7 @@ impl Pg {
             read.open.session = open.session;
             return true;
         }
-        if self.config.planted == Planted::ForgetRequests {
+        if planted(Bug::RequestsForgotten) {
             return false;
         }
         if let Some(version) = self.writes.in_flight_requests.get(&request) {
@@ -106,7 +109,9 @@ impl Pg {
             return true;
         }
         let in_log = self.log.entry_of_request(request).and_then(outcome_of);
-        if let Some(known) = in_log.or_else(|| self.remembered.get(request).cloned()) {
+        if let Some(known) = in_log.or_else(|| self.remembered.get(request).cloned())
+            && !(planted(Bug::FailedWritesForgotten) && known.failure.is_some())
+        {
             self.reply(open, answer_again(known, open.op.ops.len()), turn);
             return true;
         }
@@ -180,10 +185,10 @@ impl Pg {
 
     fn begin_read(&mut self, object: &ObjectId, turn: &mut Turn<'_>) -> bool {
         let Some(queue) = self.writes.objects.get(object) else { return false };
-        if queue.in_flight > 0 {
+        if queue.in_flight > 0 && !planted(Bug::ReadDuringWrite) {
             return false;
         }
-        if self.missing.contains(object) {
+        if self.missing.contains(object) && !planted(Bug::MissingObjectRead) {
             self.recovery.wanted.insert(object.clone());
             return false;
         }

@@ -4,12 +4,15 @@
 //! not succeed behind operations that the client sent later (FOUNDATIONS 12).
 
 use bytes::Bytes;
-use types::{LogVersion, ObjectId, OsdId, Time, Transaction};
+use types::{
+    LogVersion, ObjectId, OsdId, Time, Transaction,
+    simulation::{Bug, planted},
+};
 use wire::{LogEntry, LogEntryKind, OpFailure, OpSuccess, PgBody, Replicate, SubOpResult};
 
 use super::{InFlight, Loaded, OpenOp, plan, plan::Numbers};
 use crate::{
-    AfterCommit, Planted,
+    AfterCommit,
     pg::{Pending, Pg},
     turn::Turn,
 };
@@ -131,7 +134,9 @@ impl Pg {
             self.info.last_user_version = self.info.last_user_version.max(entry.user_version);
         }
         let outcomes = self.log.trim(write.trim_to, &mut self.changes);
-        self.remember(&outcomes);
+        if !planted(Bug::TrimmedAnswersForgotten) {
+            self.remember(&outcomes);
+        }
         self.info.objects = write.objects;
         self.info.bytes = write.bytes;
         self.info.last_update = self.log.head();
@@ -145,17 +150,21 @@ impl Pg {
             return;
         }
         if write.version <= self.log.head() {
-            if write.version <= self.writes.own_committed {
-                self.send(from, PgBody::Replicated { version: self.writes.own_committed }, turn);
+            if write.version <= self.writes.own_committed || planted(Bug::RepeatedWriteAnsweredAtOnce) {
+                let version = self.writes.own_committed.max(write.version);
+                self.send(from, PgBody::Replicated { version }, turn);
             }
             return;
         }
-        if write.previous != self.log.head() {
+        if write.previous != self.log.head() && !planted(Bug::GapTaken) {
             self.send(from, PgBody::ReplicateGap { have: self.log.head() }, turn);
             return;
         }
         self.take_entries(&write);
         let body = PgBody::Replicated { version: write.version };
+        if planted(Bug::MemberAnswersBeforeCommit) {
+            self.send(from, body.clone(), turn);
+        }
         let then = vec![AfterCommit::Send { to: from, message: self.message(body) }];
         self.commit(write.transaction, Pending::Logged(write.version), then, turn);
     }
@@ -176,12 +185,12 @@ impl Pg {
 
     /// What everybody who must commit a write has on disk (FOUNDATIONS 13).
     pub(crate) fn committed_by_all(&self) -> LogVersion {
-        if self.config.planted == Planted::AcknowledgeBeforeReplicasCommit {
-            return self.writes.own_committed;
-        }
-        let members = self.write_members();
+        let mut members = self.write_members();
+        members.truncate(members.len() - usize::from(planted(Bug::AcknowledgeOneMemberEarly) && !members.is_empty()));
         let theirs = members.iter().map(|osd| self.peers.get(osd).map_or(LogVersion::ZERO, |peer| peer.committed));
-        theirs.fold(self.writes.own_committed, LogVersion::min)
+        let theirs = theirs.filter(|_| !planted(Bug::AcknowledgeOnOwnCommit));
+        let own = if planted(Bug::AcknowledgeWithoutOwnCommit) { self.log.head() } else { self.writes.own_committed };
+        theirs.fold(own, LogVersion::min)
     }
 
     /// Answers, in version order, what everybody has.

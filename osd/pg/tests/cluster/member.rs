@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use osd_pg::{AfterCommit, Checks, Event, Pg, PgConfig, Planted, StoredPg, Ticket};
+use osd_pg::{AfterCommit, Checks, Event, Pg, PgConfig, StoredPg, Ticket};
 use store::{FaultyStore, ObjectStore};
 use types::{BootNonce, Epoch, ObjectId, OsdId, StoreRead, StoreReadResult, Time};
 
@@ -23,11 +23,10 @@ pub struct Member {
     pub restart_lease_end: Time,
     /// Counts lives: what was scheduled for an earlier one is void.
     pub life: u64,
-    pub planted: Planted,
 }
 
 impl Member {
-    pub fn new(osd: OsdId, epoch: Epoch, planted: Planted) -> Self {
+    pub fn new(osd: OsdId, epoch: Epoch) -> Self {
         Self {
             osd,
             store: FaultyStore::new(),
@@ -40,7 +39,6 @@ impl Member {
             reservation: 0,
             restart_lease_end: Time::ZERO,
             life: 1,
-            planted,
         }
     }
 
@@ -54,7 +52,6 @@ impl Member {
             recovery_objects_in_flight: 3,
             recovery_chunk_bytes: 64,
             scan_page_objects: 4,
-            planted: self.planted,
             ..PgConfig::new(self.osd)
         }
     }

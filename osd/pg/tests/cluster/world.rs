@@ -6,7 +6,7 @@ use std::{
 };
 
 use map::{Death, Weight};
-use osd_pg::{Action, Event, Pg, Planted, SessionId, Ticket};
+use osd_pg::{Action, Event, Pg, SessionId, Ticket};
 use store::ObjectStore;
 use tests_kit::{Chance, Content, EventLog, EventQueue, Link, LogDigest, Network, Packet};
 use types::{BootNonce, Epoch, OsdId, Seed, SeededRandom, StoreRead, Time};
@@ -33,19 +33,11 @@ pub struct Faults {
     pub partitions: bool,
     pub moves: bool,
     pub wipes: bool,
-    pub planted: Planted,
 }
 
 impl Faults {
     pub fn none() -> Self {
-        Self {
-            link: Link::healthy(),
-            crashes: false,
-            partitions: false,
-            moves: false,
-            wipes: false,
-            planted: Planted::None,
-        }
+        Self { link: Link::healthy(), crashes: false, partitions: false, moves: false, wipes: false }
     }
 
     pub fn network() -> Self {
@@ -70,7 +62,7 @@ impl Faults {
     }
 
     pub fn all() -> Self {
-        Self { link: Link::rough(), crashes: true, partitions: true, moves: true, wipes: true, planted: Planted::None }
+        Self { link: Link::rough(), crashes: true, partitions: true, moves: true, wipes: true }
     }
 }
 
@@ -144,7 +136,7 @@ impl World {
                 network.set_link(Node::Osd(osd), Node::Client(client), link);
             }
         }
-        let members = (0..OSDS).map(OsdId).map(|osd| (osd, Member::new(osd, epoch, faults.planted))).collect();
+        let members = (0..OSDS).map(OsdId).map(|osd| (osd, Member::new(osd, epoch))).collect();
         let clients = (0..CLIENTS).map(|id| (id, Client::new(id, epoch, random.fork()))).collect();
         Self {
             queue: EventQueue::new(),
@@ -713,7 +705,7 @@ impl World {
         self.crash(osd);
         let epoch = self.members[&osd].epoch;
         let member = self.members.get_mut(&osd).expect("a member");
-        let fresh = Member::new(osd, epoch, self.faults.planted);
+        let fresh = Member::new(osd, epoch);
         *member = Member { life: member.life, nonce: member.nonce, runs: false, ..fresh };
         self.monitor.wipe(osd);
         self.monitor.mark_down(osd, Death::Proven);
