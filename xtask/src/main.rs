@@ -4,6 +4,7 @@
 //! anything of what the crates do. Each word stops at the first step that fails and says which; exit code 1.
 
 mod bench;
+mod simulator;
 mod steps;
 mod test_run;
 mod tidy;
@@ -39,18 +40,10 @@ enum Word {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Runs the simulator on more or other seeds than the tests do.
-    Sim {
-        /// One seed, with its output.
-        #[arg(long, conflicts_with = "seeds")]
-        seed: Option<u64>,
-        /// A range of seeds, as 0..5000.
-        #[arg(long)]
-        seeds: Option<String>,
-        /// Only scenarios whose name contains this.
-        #[arg(default_value = "")]
-        name: String,
-    },
+    /// Runs whole simulated clusters, from seeds; goes on where the last sitting ended, with failed seeds first.
+    Sim(simulator::Sitting),
+    /// Tells the story of one seed: every event, or those of one placement group or object.
+    Replay(simulator::Replay),
     /// Measures a cluster of three OSDs on this machine: the figures of docs/performance.md.
     Bench {
         /// Seconds of each measurement.
@@ -86,15 +79,8 @@ fn run(word: Word, root: &Path) -> Result<()> {
             let extent = if long { test_run::Extent::Long } else { test_run::Extent::Usual };
             test_run::run(root, extent, &arguments)
         }
-        Word::Sim { seed, seeds, name } => {
-            let variable = match (seed, seeds) {
-                (Some(seed), _) => ("IKA_SEED", seed.to_string()),
-                (None, Some(seeds)) => ("IKA_SEEDS", seeds),
-                (None, None) => ("IKA_SEEDS", "0..2000".to_owned()),
-            };
-            let arguments = ["test", "--locked", "-p", "ika-tests-machines", "--", "--nocapture", name.as_str()];
-            steps::cargo_with(root, &arguments, &[(variable.0, &variable.1)])
-        }
+        Word::Sim(sitting) => simulator::sit(root, &sitting),
+        Word::Replay(replay) => simulator::replay(root, &replay),
         Word::Bench { seconds } => bench::run(root, seconds),
     }
 }

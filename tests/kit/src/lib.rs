@@ -1,7 +1,8 @@
 //! What deterministic tests of every machine are built from.
 //!
 //! Owns: seeds and how a failure is replayed, virtual time with its event queue, the simulated network, the event
-//! log that two runs of one seed must share, text tests, and the checker of register histories. Does not know: any
+//! log that two runs of one seed must share, text tests, and the judges of histories (of registers, and of
+//! objects that name their own past). Does not know: any
 //! machine, message or store; all parts are generic over the node's name `N` and the message `M`. The memory and the
 //! faulty store live in `store`, beside the trait they implement.
 //!
@@ -56,6 +57,7 @@
 //! 2. Events of one instant happen in the order in which they were scheduled.
 //! 3. Iteration is over ordered maps only.
 
+mod chain;
 mod clock;
 mod event_log;
 mod event_queue;
@@ -64,6 +66,7 @@ mod network;
 mod seeds;
 mod text_test;
 
+pub use chain::{ChainHistory, ChainKey};
 pub use clock::HostClock;
 pub use event_log::{EventLog, LogDigest};
 pub use event_queue::{EventKey, EventQueue};

@@ -5,11 +5,9 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use map::PublishedMap;
 use store::{MemoryStore, ObjectStore};
-use types::{
-    Cursor, Extent, GENERATION_NONE, ObjectId, OsdId, PgId, PgRange, PoolId, StoreRead, StoreReadResult, XattrMap,
-};
+use types::{Cursor, Extent, GENERATION_NONE, ObjectId, OsdId, PgRange, StoreRead, StoreReadResult, XattrMap};
 
-use crate::{clients::Clients, osds::Osds};
+use crate::osds::Osds;
 
 #[derive(Debug, PartialEq, Eq)]
 struct Copy {
@@ -19,11 +17,10 @@ struct Copy {
 }
 
 /// All members of every placement group hold the same objects with the same content, and nothing else.
-pub(crate) fn compare_replicas(map: &PublishedMap, pool: PoolId, osds: &Osds) -> Result<(), String> {
-    let pg_num = map.pools[&pool].pg_num;
+pub(crate) fn compare_replicas(map: &PublishedMap, osds: &Osds) -> Result<(), String> {
     let contents: BTreeMap<OsdId, MemoryStore> = osds.ids().into_iter().map(|osd| (osd, osds.content(osd))).collect();
-    for pg in (0..pg_num).map(|seed| PgId { pool, seed }) {
-        let range = PgRange::of(pg, pg_num);
+    for pg in map.pgs() {
+        let range = PgRange::of(pg, map.pools[&pg.pool].pg_num);
         let members: Vec<OsdId> = map.place(pg).acting.into_iter().flatten().collect();
         let copies: Vec<_> = members.iter().map(|osd| objects_in(&contents[osd], range)).collect();
         for (osd, copy) in members.iter().zip(&copies).skip(1) {
@@ -34,30 +31,6 @@ pub(crate) fn compare_replicas(map: &PublishedMap, pool: PoolId, osds: &Osds) ->
                     first_difference(&copies[0], copy)
                 ));
             }
-        }
-    }
-    Ok(())
-}
-
-/// Every appended-to object holds exactly what was appended, in order.
-pub(crate) fn compare_with_histories(
-    map: &PublishedMap,
-    pool: PoolId,
-    osds: &Osds,
-    clients: &Clients,
-) -> Result<(), String> {
-    for (name, expected) in clients.expected_logs() {
-        if expected.is_empty() {
-            continue;
-        }
-        let (pg, hash) = map.object_pg(pool, &name).map_err(|error| error.to_string())?;
-        let primary = map.place(pg).acting_primary.ok_or_else(|| format!("{pg} has no primary"))?;
-        let object = ObjectId::head(pool, hash, name.clone());
-        let bytes = read_data(&osds.content(primary), &object);
-        let found: Vec<u64> =
-            bytes.chunks(8).map(|chunk| chunk.try_into().map_or(u64::MAX, u64::from_le_bytes)).collect();
-        if found != expected {
-            return Err(format!("{name} holds {found:?}; acknowledged, in this order: {expected:?}"));
         }
     }
     Ok(())

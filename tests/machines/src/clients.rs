@@ -1,35 +1,21 @@
-//! Clients: the real table of operations, and a workload whose history can be judged.
-//!
-//! Each client reads and writes registers that all share, appends to an object of its own and counts in another by a
-//! class's method, two operations in flight at most. Values are unique, so that a read says which write it saw.
+//! Clients: the real table of operations under a workload whose answers can be judged, two operations in flight each.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use client_ops::{Action, Checks, Event, Settings, Submission, Table, Target};
 use map::{PublishedMap, decode_increment, decode_map};
-use tests_kit::{EventKey, OperationKey, RegisterHistory};
-use types::{BootNonce, ClientId, Epoch, ErrorKind, Extent, ObjectName, OsdId, PoolId, SnapshotId};
-use wire::{MapShare, Message, OpFailure, OpFlags, OpSuccess, SnapshotContext, SubOp, SubOpResult};
+use tests_kit::EventKey;
+use types::{BootNonce, ClientId, Epoch, OsdId, PoolId, SnapshotId};
+use wire::{MapShare, Message, OpFlags, SnapshotContext};
 
 use crate::{
-    Profile,
-    osds::summary,
+    Scenario,
+    workload::{Operation, Outcome, Workload},
     world::{Happening, Letter, Node, Stage},
 };
 
 /// Operations of one client in flight.
 const IN_FLIGHT_MAX: usize = 2;
-
-/// What an operation in flight is, for the history.
-#[derive(Debug, Clone, Copy)]
-enum Doing {
-    Read(OperationKey),
-    Write(OperationKey),
-    Append(u64),
-    /// Counts by a class's method, to this.
-    Count(u64),
-}
 
 struct Client {
     number: u32,
@@ -37,29 +23,27 @@ struct Client {
     map: Option<Arc<PublishedMap>>,
     subscribed_to: Option<usize>,
     wake: Option<EventKey>,
-    in_flight: BTreeMap<u64, Doing>,
+    /// Kinds of the operations in flight, by number.
+    in_flight: BTreeMap<u64, usize>,
     begun: u32,
     answered: usize,
-    /// Acknowledged and sent appends, in order of sending.
-    appended: Vec<u64>,
-    /// What the client's counter holds once everything begun has taken effect.
-    counted: u64,
     nonces: BTreeMap<OsdId, BootNonce>,
 }
 
-/// All clients and their common history.
+/// All clients and what they do.
 pub(crate) struct Clients {
     clients: Vec<Client>,
-    history: RegisterHistory<u32, u64>,
+    workload: Workload,
     pool: Option<PoolId>,
-    profile: Profile,
-    value_next: u64,
-    handle_next: u64,
+    operations: u32,
+    think_microseconds: u64,
+    /// Whether the workload is over and what there is in the end is being looked at.
+    looking: bool,
 }
 
 impl Clients {
-    pub fn new(profile: &Profile) -> Self {
-        let clients = (0..profile.clients).map(|number| Client {
+    pub fn new(scenario: &Scenario) -> Self {
+        let clients = (0..scenario.clients).map(|number| Client {
             number,
             table: Table::new(ClientId(u64::from(number) + 1), Settings { checks: Checks::On, ..Settings::default() }),
             map: None,
@@ -68,30 +52,34 @@ impl Clients {
             in_flight: BTreeMap::new(),
             begun: 0,
             answered: 0,
-            appended: Vec::new(),
-            counted: 0,
             nonces: BTreeMap::new(),
         });
+        // Think times spread the operations over the whole time of faults.
+        let spread: Duration = scenario.faults_for * 4 / scenario.operations.max(1);
         Self {
             clients: clients.collect(),
-            history: RegisterHistory::new(0),
+            workload: Workload::new(scenario.clients),
             pool: None,
-            profile: profile.clone(),
-            value_next: 0,
-            handle_next: 0,
+            operations: scenario.operations,
+            think_microseconds: u64::try_from(spread.as_micros()).expect("short").max(20_000),
+            looking: false,
         }
     }
 
     /// The pool is there: everybody begins.
     pub fn start(&mut self, stage: &mut Stage, pool: PoolId) {
         self.pool = Some(pool);
-        for client in 0..self.profile.clients {
+        for client in 0..self.count() {
             self.subscribe(stage, client);
             for _ in 0..IN_FLIGHT_MAX {
                 let delay = stage.delay(1_000, 100_000);
                 stage.queue.schedule_after(delay, Happening::ClientBegins { client });
             }
         }
+    }
+
+    fn count(&self) -> u32 {
+        u32::try_from(self.clients.len()).expect("few clients")
     }
 
     pub fn answered(&self) -> usize {
@@ -103,24 +91,38 @@ impl Clients {
     }
 
     fn is_done(&self, client: &Client) -> bool {
-        client.begun == self.profile.operations && client.in_flight.is_empty()
+        client.begun >= self.operations && client.in_flight.is_empty()
     }
 
     pub fn what_is_missing(&self) -> String {
         let waiting = self.clients.iter().filter(|client| !self.is_done(client));
         let lines = waiting.map(|client| {
             let epoch = client.map.as_ref().map_or(Epoch::ZERO, |map| map.epoch());
-            format!("client.{} waits for {:?} in epoch {epoch}", client.number, client.in_flight)
+            let open: Vec<&u64> = client.in_flight.keys().collect();
+            format!("client.{} waits for {open:?} in epoch {epoch}", client.number)
         });
         lines.collect::<Vec<_>>().join(", ")
+    }
+
+    /// Everything that must be readable is read once more. Says whether there was something left to begin.
+    pub fn look_at_all(&mut self, stage: &mut Stage) -> Result<bool, String> {
+        if std::mem::replace(&mut self.looking, true) {
+            return Ok(false);
+        }
+        let mut client = 0;
+        let now = stage.now();
+        while let Some((number, kind, operation)) = self.workload.begin_last(&mut stage.random, now) {
+            client = (client + 1) % self.count();
+            self.submit(stage, client, number, kind, operation)?;
+        }
+        Ok(true)
     }
 
     /// A client begins its next operation.
     pub fn begin(&mut self, stage: &mut Stage, number: u32) -> Result<(), String> {
         let Some(pool) = self.pool else { return Ok(()) };
-        let operations = self.profile.operations;
         let client = &mut self.clients[number as usize];
-        if client.begun == operations {
+        if client.begun >= self.operations {
             return Ok(());
         }
         // A monitor that lags may have told it of a map from before the pool; who looks a pool up by name waits likewise.
@@ -130,38 +132,26 @@ impl Clients {
             return Ok(());
         }
         client.begun += 1;
-        self.handle_next += 1;
-        let handle = self.handle_next;
-        let register = u32::try_from(stage.random.below(u64::from(self.profile.registers))).expect("few registers");
-        let choice = stage.random.below(100);
-        let (name, ops, doing) = if choice < 40 {
-            let key = self.history.begin_read(stage.now(), u64::from(number), register);
-            let everything = Extent { offset: 0, length: 64 };
-            (register_name(register), vec![SubOp::Read(everything)], Doing::Read(key))
-        } else if choice < 50 {
-            client.counted += 1;
-            let (class, method) = ("numeric".to_owned(), "add".to_owned());
-            let input = Bytes::from_static(br#"{"key": "n", "value": "1"}"#);
-            (counter_name(number), vec![SubOp::Call { class, method, input }], Doing::Count(client.counted))
-        } else {
-            self.value_next += 1;
-            let value = self.value_next;
-            let bytes = Bytes::copy_from_slice(&value.to_le_bytes());
-            if choice < 80 {
-                let key = self.history.begin_write(stage.now(), u64::from(number), register, value);
-                (register_name(register), vec![SubOp::WriteFull(bytes)], Doing::Write(key))
-            } else {
-                client.appended.push(value);
-                (log_name(number), vec![SubOp::Append(bytes)], Doing::Append(value))
-            }
-        };
-        stage.note(format_args!("client.{number} begins {doing:?} on {name}"));
-        client.in_flight.insert(handle, doing);
+        let now = stage.now();
+        let (operation_number, kind, operation) = self.workload.begin(&mut stage.random, now, number);
+        self.submit(stage, number, operation_number, kind, operation)
+    }
+
+    fn submit(
+        &mut self,
+        stage: &mut Stage,
+        number: u32,
+        handle: u64,
+        kind: usize,
+        operation: Operation,
+    ) -> Result<(), String> {
+        stage.note(format_args!("client.{number} begins {handle} on {}: {:?}", operation.object, operation.ops));
+        self.clients[number as usize].in_flight.insert(handle, kind);
         let submission = Submission {
             handle,
-            pool,
-            target: Target::Object(name),
-            ops,
+            pool: self.pool.ok_or("the pool was never made")?,
+            target: Target::Object(operation.object),
+            ops: operation.ops,
             flags: OpFlags::default(),
             snapshot: SnapshotId::HEAD,
             snapshot_context: SnapshotContext::default(),
@@ -172,7 +162,7 @@ impl Clients {
     }
 
     pub fn subscribe(&mut self, stage: &mut Stage, number: u32) {
-        let mon = usize::try_from(stage.random.below(self.profile.mons as u64)).expect("few monitors");
+        let mon = stage.some_monitor();
         let client = &mut self.clients[number as usize];
         client.subscribed_to = Some(mon);
         let have = client.map.as_ref().map_or(Epoch::ZERO, |map| map.epoch());
@@ -189,7 +179,7 @@ impl Clients {
             Letter::Maps(share) => self.take_maps(stage, number, &share),
             Letter::Data { message, .. } => {
                 let Node::Osd(osd) = from else { return Ok(()) };
-                stage.note(format_args!("{from} -> client.{number} {}", summary(&message)));
+                stage.note_message(from, Node::Client(number), &message);
                 match *message {
                     Message::ClientReply(reply) => self.tell(stage, number, Event::Reply { from: osd, reply }),
                     Message::MapShare(share) => self.take_maps(stage, number, &share),
@@ -246,13 +236,14 @@ impl Clients {
     fn tell(&mut self, stage: &mut Stage, number: u32, event: Event) -> Result<(), String> {
         let client = &mut self.clients[number as usize];
         let mut actions = Vec::new();
-        client.table.handle(stage.now(), event, &mut actions);
+        let clock = stage.clock_of(Node::Client(number));
+        client.table.handle(clock.local(stage.now()), event, &mut actions);
         if let Some(wake) = client.wake.take() {
             stage.queue.cancel(wake);
         }
         if let Some(deadline) = client.table.deadline() {
             let wake = Happening::Wake { node: Node::Client(number), life: 0 };
-            client.wake = Some(stage.queue.schedule_at(deadline, wake));
+            client.wake = Some(stage.queue.schedule_at(clock.global(deadline), wake));
         }
         for action in actions {
             match action {
@@ -274,78 +265,24 @@ impl Clients {
         Ok(())
     }
 
-    fn complete(
-        &mut self,
-        stage: &mut Stage,
-        number: u32,
-        handle: u64,
-        outcome: Result<OpSuccess, OpFailure>,
-    ) -> Result<(), String> {
+    fn complete(&mut self, stage: &mut Stage, number: u32, handle: u64, outcome: Outcome) -> Result<(), String> {
         let client = &mut self.clients[number as usize];
-        let doing = client.in_flight.remove(&handle).ok_or("an operation was answered twice to its caller")?;
+        let kind = client.in_flight.remove(&handle).ok_or("an operation was answered twice to its caller")?;
         client.answered += 1;
-        match (doing, outcome) {
-            (Doing::Write(key), Ok(_)) => self.history.acknowledge_write(stage.now(), key),
-            (Doing::Append(value), Ok(success)) => {
-                stage.note(format_args!("{value} is appended at {}", success.version))
-            }
-            (Doing::Count(expected), Ok(success)) => {
-                // Also when the answer is a repeat: the output is remembered with the request.
-                let counted = Bytes::from(expected.to_string());
-                if success.results != [SubOpResult::Data(counted)] {
-                    return Err(format!("client.{number} counted to {:?} instead of {expected}", success.results));
-                }
-            }
-            (Doing::Read(key), Ok(success)) => {
-                let [SubOpResult::Data(bytes)] = success.results.as_slice() else {
-                    return Err(format!("a read was answered with {:?}", success.results));
-                };
-                self.history.finish_read(stage.now(), key, value_of(bytes)?);
-            }
-            (Doing::Read(key), Err(failure)) if failure.error.kind == ErrorKind::NotFound => {
-                self.history.finish_read(stage.now(), key, 0);
-            }
-            (doing, Err(failure)) => {
-                return Err(format!("client.{number}: {doing:?} failed: {} ({})", failure.error, failure.error.kind));
-            }
+        stage.note(format_args!("client.{number} has the answer to {handle}: {outcome:?}"));
+        self.workload.finish(stage.now(), handle, kind, outcome)?;
+        if !self.looking {
+            // In bursts: half of the operations follow at once, so that clients meet and logs are trimmed quickly.
+            let at_once = stage.random.chance(1, 2);
+            let think =
+                if at_once { stage.delay(100, 10_000) } else { stage.delay(1_000, 2 * self.think_microseconds) };
+            stage.queue.schedule_after(think, Happening::ClientBegins { client: number });
         }
-        let think = stage.delay(1_000, self.think_microseconds());
-        stage.queue.schedule_after(think, Happening::ClientBegins { client: number });
         Ok(())
     }
 
-    /// Think times spread the operations over the whole time of faults.
-    fn think_microseconds(&self) -> u64 {
-        let spread: Duration = self.profile.faults_for * 2 * 2 / self.profile.operations.max(1);
-        u64::try_from(spread.as_micros()).expect("short").max(20_000)
-    }
-
-    /// The registers' history has an explanation.
+    /// Everything that was answered has one explanation.
     pub fn judge(&self) -> Result<(), String> {
-        self.history
-            .check()
-            .map_err(|violations| violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+        self.workload.judge()
     }
-
-    /// For each appended-to object, what must be in it, in order.
-    pub fn expected_logs(&self) -> impl Iterator<Item = (ObjectName, &[u64])> {
-        self.clients.iter().map(|client| (log_name(client.number), client.appended.as_slice()))
-    }
-}
-
-fn register_name(register: u32) -> ObjectName {
-    ObjectName::new(format!("register-{register}"))
-}
-
-fn counter_name(client: u32) -> ObjectName {
-    ObjectName::new(format!("counter-of-client-{client}"))
-}
-
-fn log_name(client: u32) -> ObjectName {
-    ObjectName::new(format!("log-of-client-{client}"))
-}
-
-fn value_of(bytes: &[u8]) -> Result<u64, String> {
-    let bytes: [u8; 8] = bytes.try_into().map_err(|_| format!("a register holds {} bytes", bytes.len()))?;
-    Ok(u64::from_le_bytes(bytes))
 }

@@ -1,62 +1,94 @@
-//! Faults: which process dies, which link is cut, and for how long.
+//! Faults: what breaks next, and for how long. To add one: a variant of [`Fault`], its arm in [`World::make_fault`],
+//! and its weight in the profiles that shall meet it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use types::OsdId;
 
-use crate::world::{Happening, Node, World};
+use crate::{
+    profile::Fault,
+    world::{Happening, Node, World},
+};
 
-/// The shortest and longest time for which a process stays dead or a link cut, in microseconds.
+/// The shortest and longest time for which something stays broken, in microseconds.
 const DURATION_MICROSECONDS: (u64, u64) = (500_000, 12_000_000);
 
 /// What is broken now.
+#[derive(Default)]
 pub(crate) struct Faults {
-    down: BTreeMap<Node, ()>,
-    made: usize,
+    down: BTreeSet<Node>,
+    made: BTreeMap<Fault, u64>,
 }
 
 impl Faults {
-    pub fn new() -> Self {
-        Self { down: BTreeMap::new(), made: 0 }
-    }
-
-    pub fn made(&self) -> usize {
-        self.made
+    /// How many of each kind.
+    pub fn made(&self) -> &BTreeMap<Fault, u64> {
+        &self.made
     }
 
     pub fn down(&self) -> Vec<Node> {
-        self.down.keys().copied().collect()
+        self.down.iter().copied().collect()
     }
 }
 
 impl World {
     /// Makes one fault and plans the next.
     pub(crate) fn make_fault(&mut self) {
-        let Some(every) = self.profile.fault_every else { return };
-        if !self.faults_go_on() {
+        let faults = self.scenario.profile.faults;
+        let sum: u64 = faults.iter().map(|(_, weight)| weight).sum();
+        if !self.faults_go_on() || sum == 0 {
             return;
         }
-        self.faults.made += 1;
-        match self.stage.random.below(10) {
-            0..=4 => self.kill_osd(),
-            5 => self.kill_monitor(),
-            6 => self.kill_everything(),
-            _ => self.cut_link(),
+        let mut drawn = self.stage.random.below(sum);
+        let chosen = faults.iter().find(|(_, weight)| {
+            let hit = drawn < *weight;
+            drawn = drawn.saturating_sub(*weight);
+            hit
+        });
+        let (fault, _) = *chosen.expect("a number below the sum of the weights hits one");
+        *self.faults.made.entry(fault).or_default() += 1;
+        match fault {
+            Fault::KillOsd => {
+                let osd = self.some_osd();
+                self.kill(Node::Osd(osd));
+            }
+            Fault::KillMonitor => {
+                let mon = self.stage.some_monitor();
+                self.kill(Node::Mon(mon));
+            }
+            Fault::PowerFailure => self.kill_everything(),
+            Fault::CutLink => self.cut_link(),
+            Fault::Partition => self.partition(),
+            Fault::Freeze => {
+                let (osd, until) = (self.some_osd(), self.some_duration());
+                self.osds.freeze(&mut self.stage, osd, until);
+            }
+            Fault::SlowDisk => {
+                let (osd, until) = (self.some_osd(), self.some_duration());
+                self.osds.slow_down(&mut self.stage, osd, until);
+            }
+            Fault::FullDisk => {
+                let (osd, until) = (self.some_osd(), self.some_duration());
+                self.osds.fill(&mut self.stage, osd, until);
+            }
+            Fault::WipeDisk => self.wipe_disk(),
+            Fault::RotBlock => {
+                let osd = self.some_osd();
+                self.osds.rot(&mut self.stage, osd);
+            }
+            Fault::Operator => self.operator.meddle(&mut self.stage, &self.scenario),
         }
+        self.plan_fault();
+    }
+
+    pub(crate) fn plan_fault(&mut self) {
+        let every = self.scenario.profile.fault_every;
         let microseconds = u64::try_from(every.as_micros()).expect("short");
         let next = self.stage.delay(microseconds / 4, microseconds * 7 / 4);
         self.stage.queue.schedule_after(next, Happening::Fault);
-    }
-
-    fn kill_osd(&mut self) {
-        let ids = self.osds.ids();
-        let chosen = ids[usize::try_from(self.stage.random.below(ids.len() as u64)).expect("few OSDs")];
-        self.kill(Node::Osd(chosen));
-    }
-
-    fn kill_monitor(&mut self) {
-        let chosen = self.stage.random.below(self.monitors.count() as u64);
-        self.kill(Node::Mon(usize::try_from(chosen).expect("few monitors")));
     }
 
     fn kill_everything(&mut self) {
@@ -68,27 +100,30 @@ impl World {
     }
 
     fn kill(&mut self, node: Node) {
-        if self.faults.down.contains_key(&node) {
+        let after = self.some_duration();
+        self.kill_for(node, after);
+    }
+
+    pub(crate) fn kill_for(&mut self, node: Node, after: Duration) {
+        if !self.faults.down.insert(node) {
             return;
         }
-        self.faults.down.insert(node, ());
         let packets = self.stage.network.crash(self.stage.now(), &node);
         self.stage.put_on_the_way(packets);
         match node {
             Node::Osd(osd) => self.osds.crash(&mut self.stage, osd),
             Node::Mon(mon) => {
-                self.stage.note(format!("{node} dies"));
+                self.stage.note(format_args!("{node} dies"));
                 self.monitors.crash(&mut self.stage, mon);
             }
             Node::Client(_) | Node::Operator => unreachable!("clients are not killed"),
         }
-        let after = self.duration();
         self.stage.queue.schedule_after(after, Happening::Restart(node));
     }
 
     /// A process that died begins anew.
     pub(crate) fn restart(&mut self, node: Node) {
-        if self.faults.down.remove(&node).is_none() {
+        if !self.faults.down.remove(&node) {
             return;
         }
         let packets = self.stage.network.restart(self.stage.now(), &node);
@@ -96,44 +131,84 @@ impl World {
         match node {
             Node::Osd(osd) => self.osds.restart(&mut self.stage, osd),
             Node::Mon(mon) => {
-                self.stage.note(format!("{node} starts"));
+                self.stage.note(format_args!("{node} starts"));
                 self.monitors.restart(&mut self.stage, mon);
             }
             Node::Client(_) | Node::Operator => unreachable!("clients are not killed"),
         }
     }
 
-    /// Cuts one or both directions between two nodes, one of them an OSD.
-    fn cut_link(&mut self) {
-        let ids = self.osds.ids();
-        let one = Node::Osd(self.pick(&ids));
-        let clients = self.profile.clients;
-        let other = match self.stage.random.below(4) {
-            0 => Node::Client(u32::try_from(self.stage.random.below(u64::from(clients))).expect("few clients")),
-            1 => Node::Mon(usize::try_from(self.stage.random.below(self.monitors.count() as u64)).expect("few")),
-            _ => Node::Osd(self.pick(&ids)),
-        };
-        if one == other {
+    /// Only while every group is clean: then each object is on as many other disks as its pool wants.
+    fn wipe_disk(&mut self) {
+        let all_clean = self.unclean().is_some_and(|unclean| unclean.is_empty());
+        if !all_clean || !self.faults.down.is_empty() || !self.osds.all_have(self.monitors.newest_epoch()) {
             return;
         }
-        let mut directions = vec![(one, other)];
-        if self.stage.random.chance(1, 2) {
-            directions.push((other, one));
-        }
-        let heal_after = self.duration();
-        for (from, to) in directions {
-            self.stage.note(format!("cut {from} -> {to}"));
-            let packets = self.stage.network.cut(self.stage.now(), &from, &to);
-            self.stage.put_on_the_way(packets);
-            self.stage.queue.schedule_after(heal_after, Happening::Heal(from, to));
+        let osd = self.some_osd();
+        let after = self.some_duration();
+        self.kill_for(Node::Osd(osd), after);
+        self.osds.wipe(&mut self.stage, osd);
+    }
+
+    /// Cuts one or both directions between two nodes, one of them an OSD.
+    fn cut_link(&mut self) {
+        let one = Node::Osd(self.some_osd());
+        let clients = u64::from(self.scenario.clients);
+        let other = match self.stage.random.below(4) {
+            0 => Node::Client(u32::try_from(self.stage.random.below(clients)).expect("few clients")),
+            1 => Node::Mon(self.stage.some_monitor()),
+            _ => Node::Osd(self.some_osd()),
+        };
+        if one != other {
+            self.cut_between(&[one], &[other]);
         }
     }
 
-    fn pick(&mut self, ids: &[OsdId]) -> OsdId {
+    /// Cuts some OSDs, and perhaps some monitors, off from all others, for clients too or not.
+    fn partition(&mut self) {
+        let share = 1 + self.stage.random.below(3);
+        let all_osds: Vec<Node> = self.osds.ids().into_iter().map(Node::Osd).collect();
+        let mons: Vec<Node> = (0..self.monitors.count()).map(Node::Mon).collect();
+        let mons = if self.stage.random.chance(1, 2) { mons } else { Vec::new() };
+        let (mut near, mut far) = (Vec::new(), Vec::new());
+        for node in all_osds.into_iter().chain(mons) {
+            if self.stage.random.chance(share, 6) { near.push(node) } else { far.push(node) }
+        }
+        if self.stage.random.chance(1, 2) {
+            far.extend((0..self.scenario.clients).map(Node::Client));
+        }
+        self.cut_between(&near, &far);
+    }
+
+    /// Cuts both directions, or one of them.
+    fn cut_between(&mut self, near: &[Node], far: &[Node]) {
+        let which = self.stage.random.below(3);
+        let heal_after = self.some_duration();
+        for one in near {
+            for other in far {
+                if which != 1 {
+                    self.cut(*one, *other, heal_after);
+                }
+                if which != 2 {
+                    self.cut(*other, *one, heal_after);
+                }
+            }
+        }
+    }
+
+    fn cut(&mut self, from: Node, to: Node, heal_after: Duration) {
+        self.stage.note(format_args!("cut {from} -> {to}"));
+        let packets = self.stage.network.cut(self.stage.now(), &from, &to);
+        self.stage.put_on_the_way(packets);
+        self.stage.queue.schedule_after(heal_after, Happening::Heal(from, to));
+    }
+
+    fn some_osd(&mut self) -> OsdId {
+        let ids = self.osds.ids();
         ids[usize::try_from(self.stage.random.below(ids.len() as u64)).expect("few OSDs")]
     }
 
-    fn duration(&mut self) -> Duration {
+    fn some_duration(&mut self) -> Duration {
         let (least, most) = DURATION_MICROSECONDS;
         self.stage.delay(least, most)
     }

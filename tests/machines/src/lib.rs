@@ -6,19 +6,35 @@
 //! that the shells do; those are tested with real processes.
 //!
 //! What a run judges
-//! 1. Every read of a register is explained by some order of the writes (linearizability, per object).
-//! 2. Every acknowledged append is in its object exactly once, in the order sent.
-//! 3. When faults have stopped, all placement groups become active and clean, and all replicas are identical.
-//! 4. The machines' own invariants hold after every event.
-//! 5. All monitors have the same state.
+//! 1. Every answer to every client is explained by one order of the operations on its object: registers, attributes
+//!    set together, logs, compare-and-swap, and objects of one client whose every answer is known beforehand.
+//! 2. No request takes effect twice.
+//! 3. When faults have stopped, all placement groups become active and clean within a bound of virtual time, and
+//!    everything that was acknowledged can be read.
+//! 4. All replicas are identical; an auditor who believes no machine walks the stores.
+//! 5. The machines' own invariants hold after every event.
+//! 6. All monitors have the same state, and each of the operator's commands took effect once.
+//!
+//! How to add: an operation, `workload.rs`; a fault, `faults.rs`; a kind of world, `profile.rs`; a bug to plant,
+//! `types/src/simulation.rs`. A new action of a machine is carried out in `osds.rs`.
 
 mod audit;
+mod campaign;
 mod clients;
 mod faults;
 mod monitors;
+mod operator;
 mod osds;
 mod profile;
+mod recorder;
+mod run;
+mod scenario;
+mod workload;
 mod world;
 
-pub use profile::Profile;
-pub use world::{Failure, Report, run};
+pub use campaign::{Campaign, Progress};
+pub use profile::{Clocks, Fault, Links, PROFILES, Profile};
+pub use recorder::{Coverage, Recorder};
+pub use run::{Failure, Report, describe_at, run, run_silently, run_until};
+pub use scenario::{Place, Scenario};
+pub use world::Node;

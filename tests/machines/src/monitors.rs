@@ -10,10 +10,10 @@ use bytes::Bytes;
 use map::{Change, ClusterMap, ConfigOption, ConfigTarget, MonitorEntry, PublishedMap};
 use mon_state::{Action, Checks, Event, Leader, Quorum, State, Token, decode_entry, encode_entry};
 use types::{ClusterId, EntityKind, EntityName, Epoch, MonId, Uuid};
-use wire::{CommandId, CommandRequest, ControlReply, ControlRequest};
+use wire::{ControlReply, ControlRequest};
 
 use crate::{
-    Profile,
+    Scenario,
     world::{Happening, Letter, Node, Stage},
 };
 
@@ -39,7 +39,8 @@ struct Leading {
     mon: usize,
     term: u64,
     machine: Leader,
-    asked: BTreeMap<Token, Node>,
+    /// Who asked, and for commands their number.
+    asked: BTreeMap<Token, (Node, Option<u64>)>,
     token_next: u64,
 }
 
@@ -52,11 +53,12 @@ pub(crate) struct Monitors {
     term: u64,
     first: ClusterMap,
     wake_life: u64,
+    wall_skew_ms: Vec<u64>,
 }
 
 impl Monitors {
-    pub fn new(profile: &Profile, stage: &mut Stage) -> Self {
-        let monitors = (0..profile.mons).map(|index| {
+    pub fn new(scenario: &Scenario, stage: &mut Stage) -> Self {
+        let monitors = (0..scenario.mons).map(|index| {
             let name = char::from(b'a' + u8::try_from(index).expect("few monitors")).to_string();
             let port = 3300 + u16::try_from(index).expect("few monitors");
             let address = SocketAddr::from(([127, 0, 0, 1], port));
@@ -65,29 +67,40 @@ impl Monitors {
         let cluster = ClusterId(Uuid::from_random([7; 16]));
         let mut first =
             ClusterMap::first(cluster, monitors.collect(), stage.wall_ms()).expect("a first map can be made");
-        // Some worlds move data away from OSDs that stay away, some wait for them.
-        let down_out_interval = if stage.random.chance(1, 3) { "8s" } else { "10min" };
-        for (option, value) in
-            [(ConfigOption::OsdDownOutInterval, down_out_interval), (ConfigOption::OsdReportTimeout, "15s")]
-        {
-            let (option, value) = (option.spec().name.to_owned(), Some(value.to_owned()));
+        for (option, value) in [
+            (ConfigOption::OsdDownOutInterval, format!("{}s", scenario.down_out_ms / 1000)),
+            (ConfigOption::OsdReportTimeout, "15s".to_owned()),
+            (ConfigOption::OsdMaxBackfills, scenario.reservations_max.to_string()),
+        ] {
+            let (option, value) = (option.spec().name.to_owned(), Some(value));
             let change = Change::Configuration { option, target: ConfigTarget::GLOBAL, value };
             first.apply_change(&change).expect("a setting fits every map");
         }
         stage.queue.schedule_after(Duration::from_millis(10), Happening::Consensus(ConsensusStep::Elect));
         Self {
-            mons: (0..profile.mons).map(|_| Monitor { up: true, ..Monitor::default() }).collect(),
+            mons: (0..scenario.mons).map(|_| Monitor { up: true, ..Monitor::default() }).collect(),
             log: Vec::new(),
             leading: None,
             term: 0,
             first,
             wake_life: 0,
+            wall_skew_ms: scenario.wall_skew_ms.clone(),
         }
     }
 
     /// The newest map that a majority agreed on.
     pub fn newest_map(&self) -> Option<Arc<PublishedMap>> {
         self.mons.iter().filter_map(|mon| mon.state.map()).max_by_key(|map| map.epoch()).cloned()
+    }
+
+    /// Its number; zero before the first.
+    pub fn newest_epoch(&self) -> Epoch {
+        self.newest_map().map_or(Epoch::ZERO, |map| map.epoch())
+    }
+
+    /// Whether every monitor has applied all that was agreed on.
+    pub fn all_agree(&self) -> bool {
+        self.mons.iter().all(|mon| mon.state.sequence() == self.log.len() as u64)
     }
 
     pub fn count(&self) -> usize {
@@ -147,9 +160,10 @@ impl Monitors {
         let chosen = stage.random.below(candidates.len() as u64);
         let mon = candidates[usize::try_from(chosen).expect("few monitors")];
         self.term += 1;
-        stage.note(format!("mon.{mon} leads in term {}", self.term));
+        stage.note(format_args!("mon.{mon} leads in term {}", self.term));
         self.apply(stage, mon);
-        let machine = Leader::new(stage.now(), Some(self.first.clone()), Checks::On);
+        let now = stage.clock_of(Node::Mon(mon)).local(stage.now());
+        let machine = Leader::new(now, Some(self.first.clone()), Checks::On);
         self.leading = Some(Leading { mon, term: self.term, machine, asked: BTreeMap::new(), token_next: 0 });
         let members = candidates.iter().map(|mon| MonId(*mon as u64 + 1)).collect();
         let quorum = Quorum { leader: Some(MonId(mon as u64 + 1)), members, term: self.term };
@@ -176,7 +190,7 @@ impl Monitors {
         let mon = leading.mon;
         let decoded = decode_entry(&entry).map_err(|error| format!("an agreed entry cannot be read: {error}"))?;
         let applied = self.mons[mon].state.apply(&decoded).map_err(|error| format!("apply an entry: {error}"))?;
-        stage.note(format!("mon.{mon} applies {} epoch {}", applied.sequence, applied.epoch));
+        stage.note(format_args!("mon.{mon} applies {} epoch {}", applied.sequence, applied.epoch));
         self.publish(stage, mon);
         for other in (0..self.mons.len()).filter(|other| *other != mon) {
             let delay = stage.delay(500, 100_000);
@@ -229,7 +243,7 @@ impl Monitors {
             Letter::Ask { asker, request } => {
                 if let ControlRequest::GetMaps { have } = *request {
                     let reply = Box::new(ControlReply::Maps(self.mons[mon].state.share(have)));
-                    stage.send(Node::Mon(mon), asker, Letter::Answer { reply });
+                    stage.send(Node::Mon(mon), asker, Letter::Answer { reply, command: None });
                     return;
                 }
                 let Some(leading) = &mut self.leading else { return };
@@ -239,7 +253,11 @@ impl Monitors {
                 }
                 leading.token_next += 1;
                 let token = Token(leading.token_next);
-                leading.asked.insert(token, asker);
+                let command = match &*request {
+                    ControlRequest::Command(command) => Some(command.id.sequence),
+                    _ => None,
+                };
+                leading.asked.insert(token, (asker, command));
                 let asker = name_of(asker);
                 self.lead(stage, Event::Request { token, asker, request: *request });
             }
@@ -258,7 +276,9 @@ impl Monitors {
         let Some(leading) = &mut self.leading else { return };
         let mon = leading.mon;
         let mut actions = Vec::new();
-        leading.machine.handle(stage.now(), stage.wall_ms(), &self.mons[mon].state, event, &mut actions);
+        let clock = stage.clock_of(Node::Mon(mon));
+        let wall_ms = stage.wall_ms() + self.wall_skew_ms.get(mon).copied().unwrap_or(0);
+        leading.machine.handle(clock.local(stage.now()), wall_ms, &self.mons[mon].state, event, &mut actions);
         for action in actions {
             match action {
                 Action::Propose(entry) => {
@@ -267,27 +287,16 @@ impl Monitors {
                     stage.queue.schedule_after(delay, Happening::Consensus(step));
                 }
                 Action::Answer { token, reply } | Action::AnswerIfLeading { token, reply } => {
-                    if let Some(asker) = leading.asked.remove(&token) {
-                        stage.send(Node::Mon(mon), asker, Letter::Answer { reply: Box::new(reply) });
+                    if let Some((asker, command)) = leading.asked.remove(&token) {
+                        let letter = Letter::Answer { reply: Box::new(reply), command };
+                        stage.send(Node::Mon(mon), asker, letter);
                     }
                 }
             }
         }
         self.wake_life += 1;
         let wake = Happening::Wake { node: Node::Mon(mon), life: self.wake_life };
-        stage.queue.schedule_at(leading.machine.deadline(), wake);
-    }
-
-    pub fn ask_as_operator(&mut self, stage: &mut Stage, prefix: &str, arguments: &[(&str, String)]) {
-        let mon = usize::try_from(stage.random.below(self.mons.len() as u64)).expect("few monitors");
-        let request = ControlRequest::Command(CommandRequest {
-            id: CommandId { asker: 1, sequence: 1 },
-            prefix: prefix.to_owned(),
-            arguments: arguments.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
-            input: Bytes::new(),
-        });
-        let letter = Letter::Ask { asker: Node::Operator, request: Box::new(request) };
-        stage.send(Node::Operator, Node::Mon(mon), letter);
+        stage.queue.schedule_at(clock.global(leading.machine.deadline()), wake);
     }
 
     /// All monitors that applied the same entries hold the same bytes.

@@ -14,12 +14,13 @@ use osd_state::{Action, Event, Osd, OsdConfig, Owner, PG_KEY_PREFIX, Peer, Store
 use store::{FaultyStore, MemoryStore, ObjectStore};
 use tests_kit::EventKey;
 use types::{
-    BootNonce, EntityKind, EntityName, Epoch, ObjectId, OsdId, OsdUuid, PgId, StoreRead, StoreReadResult, Uuid,
+    BootNonce, Cursor, EntityKind, EntityName, Epoch, ObjectId, OsdId, OsdUuid, PgId, StoreRead, StoreReadResult, Time,
+    Uuid,
 };
-use wire::{ControlReply, ControlRequest, Message, PgStatistics};
+use wire::{ControlReply, ControlRequest, PgStatistics};
 
 use crate::{
-    Profile,
+    Scenario,
     world::{Happening, Letter, Node, Stage},
 };
 
@@ -40,18 +41,24 @@ struct OsdNode {
     session_next: u64,
     subscribed_to: Option<usize>,
     wake: Option<EventKey>,
+    /// How often the device was replaced by an empty one.
+    devices: u8,
+    /// Until when the process stands still, the disk is slow, the disk is full.
+    frozen_until: Time,
+    slow_until: Time,
+    full_until: Time,
 }
 
 /// All OSDs.
 pub(crate) struct Osds {
     nodes: BTreeMap<OsdId, OsdNode>,
-    profile: Profile,
+    scenario: Scenario,
 }
 
 impl Osds {
-    pub fn new(profile: &Profile, stage: &mut Stage) -> Self {
-        let mut osds = Self { nodes: BTreeMap::new(), profile: profile.clone() };
-        for id in (0..profile.osds).map(OsdId) {
+    pub fn new(scenario: &Scenario, stage: &mut Stage) -> Self {
+        let mut osds = Self { nodes: BTreeMap::new(), scenario: scenario.clone() };
+        for id in scenario.osds.keys().copied() {
             let node = OsdNode {
                 id,
                 life: 0,
@@ -64,6 +71,10 @@ impl Osds {
                 session_next: 0,
                 subscribed_to: None,
                 wake: None,
+                devices: 0,
+                frozen_until: Time::ZERO,
+                slow_until: Time::ZERO,
+                full_until: Time::ZERO,
             };
             osds.nodes.insert(id, node);
             osds.restart(stage, id);
@@ -104,44 +115,124 @@ impl Osds {
         if let Some(wake) = node.wake.take() {
             stage.queue.cancel(wake);
         }
-        stage.note(format!("osd.{osd} dies, {survivors} of {pending} transactions survive"));
+        stage.note(format_args!("osd.{osd} dies, {survivors} of {pending} transactions survive"));
+    }
+
+    /// The process stands still for so long; its clock, its disk and its sockets do not.
+    pub fn freeze(&mut self, stage: &mut Stage, osd: OsdId, duration: Duration) {
+        stage.note(format_args!("osd.{osd} stands still for {duration:?}"));
+        self.node(osd).frozen_until = stage.now() + duration;
+    }
+
+    /// Until when the process stands still, if it does now.
+    pub fn frozen_until(&self, osd: OsdId, now: Time) -> Option<Time> {
+        let node = &self.nodes[&osd];
+        (node.machine.is_some() && node.frozen_until > now).then_some(node.frozen_until)
+    }
+
+    /// The disk takes long for everything.
+    pub fn slow_down(&mut self, stage: &mut Stage, osd: OsdId, duration: Duration) {
+        stage.note(format_args!("the disk of osd.{osd} is slow for {duration:?}"));
+        self.node(osd).slow_until = stage.now() + duration;
+    }
+
+    /// The disk says that it is full.
+    pub fn fill(&mut self, stage: &mut Stage, osd: OsdId, duration: Duration) {
+        stage.note(format_args!("the disk of osd.{osd} is full for {duration:?}"));
+        self.node(osd).full_until = stage.now() + duration;
+    }
+
+    /// The disk is replaced by an empty one while the process is dead.
+    pub fn wipe(&mut self, stage: &mut Stage, osd: OsdId) {
+        stage.note(format_args!("the disk of osd.{osd} is replaced"));
+        let node = self.node(osd);
+        assert!(node.machine.is_none(), "a disk is replaced while nobody uses it");
+        node.store = FaultyStore::new();
+        node.devices += 1;
+    }
+
+    /// A unit of some object on this disk no longer has its checksum.
+    pub fn rot(&mut self, stage: &mut Stage, osd: OsdId) {
+        let store = self.content(osd);
+        let everything = StoreRead::List { begin: Cursor::Start, end: Cursor::End, objects_max: usize::MAX };
+        let Ok(StoreReadResult::List { objects, .. }) = store.read(&everything) else { return };
+        let objects: Vec<ObjectId> = objects.into_iter().filter(|object| !object.is_pg_meta()).collect();
+        if objects.is_empty() {
+            return;
+        }
+        let chosen = &objects[usize::try_from(stage.random.below(objects.len() as u64)).expect("few objects")];
+        if self.nodes[&osd].store.damage(chosen, 0) {
+            stage.note(format_args!("{chosen} rots on osd.{osd}"));
+        }
+    }
+
+    /// Whether this life of the process is still the present one.
+    pub fn is_life(&self, osd: OsdId, life: u64) -> bool {
+        self.nodes[&osd].life == life
+    }
+
+    /// Whether every OSD lives and has the map of this epoch.
+    pub fn all_have(&self, epoch: Epoch) -> bool {
+        let has = |node: &OsdNode| {
+            node.machine.as_ref().is_some_and(|machine| machine.map().is_some_and(|map| map.epoch() == epoch))
+        };
+        self.nodes.values().all(has)
+    }
+
+    /// Where each copy of a placement group stands, for the reader of a story.
+    pub fn describe_pg(&self, pg: PgId) -> Vec<String> {
+        let groups = self.nodes.values().filter_map(|node| {
+            let group = node.machine.as_ref()?.pgs().find(|group| group.id() == pg)?;
+            let info = group.info();
+            Some(format!(
+                "osd.{} {} {pg}: interval e{}, log ({}, {}], complete to {}, copy to {:?}, {}",
+                node.id,
+                group.state_name(),
+                group.interval(),
+                info.log_tail,
+                info.last_update,
+                info.last_complete,
+                info.backfill,
+                group.statistics().state,
+            ))
+        });
+        groups.collect()
+    }
+
+    fn node(&mut self, osd: OsdId) -> &mut OsdNode {
+        self.nodes.get_mut(&osd).expect("the OSD is one of this world's")
     }
 
     pub fn restart(&mut self, stage: &mut Stage, osd: OsdId) {
-        let planted = self.profile.planted;
-        let log_entries_max = self.profile.log_entries_max;
+        let scenario = &self.scenario;
         let node = self.nodes.get_mut(&osd).expect("the OSD is one of this world's");
         node.life += 1;
+        node.frozen_until = Time::ZERO;
         let pg = PgConfig {
             checks: Checks::EveryEvent,
-            planted,
-            log_entries_max,
-            log_entries_min: log_entries_max / 2,
-            requests_remembered_max: 3000,
-            scan_page_objects: 3,
+            log_entries_max: scenario.log_entries_max,
+            log_entries_min: scenario.log_entries_max / 2,
+            requests_remembered_max: scenario.requests_remembered_max,
+            scan_page_objects: scenario.scan_page_objects,
+            recovery_chunk_bytes: scenario.recovery_chunk_bytes,
             ..PgConfig::new(osd)
         };
         let mut uuid = [0; 16];
         uuid[0] = u8::try_from(osd.0).expect("few OSDs");
+        uuid[1] = node.devices;
         let uuid = OsdUuid(Uuid::from_random(uuid));
-        let config = OsdConfig::new(
-            osd,
-            uuid,
-            nonce_of(osd, node.life),
-            format!("host{osd}"),
-            address_of(osd),
-            DEVICE_BYTES,
-            pg,
-        );
+        let host = format!("host{}", scenario.osds[&osd].host);
+        let config = OsdConfig::new(osd, uuid, nonce_of(osd, node.life), host, address_of(osd), DEVICE_BYTES, pg);
         let stored = read_stored(&node.store);
         let mut actions = Vec::new();
-        let machine = Osd::open(config, stored, stage.now(), &mut actions).expect("what the store holds can be opened");
+        let now = stage.clock_of(Node::Osd(osd)).local(stage.now());
+        let machine = Osd::open(config, stored, now, &mut actions).expect("what the store holds can be opened");
         node.machine = Some(machine);
         let (name, life) = (Node::Osd(osd), node.life);
-        stage.note(format!("{name} starts"));
+        stage.note(format_args!("{name} starts"));
         let delay = stage.delay(1_000, 50_000);
         stage.queue.schedule_after(delay, Happening::Subscribe { node: name, life });
-        let sent_to = node.carry_out(stage, actions, VecDeque::new(), self.profile.mons);
+        let sent_to = node.carry_out(stage, actions, VecDeque::new());
         for other in sent_to {
             self.refuse_if_dead(stage, osd, other);
         }
@@ -149,17 +240,16 @@ impl Osds {
 
     pub fn subscribe(&mut self, stage: &mut Stage, node: Node, life: u64) {
         let Node::Osd(osd) = node else { return };
-        let mons = self.profile.mons;
         let node = self.nodes.get_mut(&osd).expect("the OSD is one of this world's");
         let Some(machine) = node.machine.as_ref().filter(|_| node.life == life) else { return };
         let have = machine.map().map_or(Epoch::ZERO, |map| map.epoch());
-        let mon = some_monitor(stage, mons);
+        let mon = stage.some_monitor();
         node.subscribed_to = Some(mon);
         stage.send(Node::Osd(osd), Node::Mon(mon), Letter::Subscribe { have });
     }
 
     pub fn wake(&mut self, stage: &mut Stage, osd: OsdId, life: u64) {
-        self.nodes.get_mut(&osd).expect("the OSD is one of this world's").wake = None;
+        self.node(osd).wake = None;
         self.tell(stage, osd, life, Event::Tick);
     }
 
@@ -187,9 +277,9 @@ impl Osds {
         let life = node.life;
         match letter {
             Letter::Maps(share) => self.tell(stage, osd, life, Event::Maps(share)),
-            Letter::Answer { reply } => {
+            Letter::Answer { reply, .. } => {
                 if let ControlReply::Failed(error) = *reply {
-                    stage.note(format!("osd.{osd} was refused: {error}"));
+                    stage.note(format_args!("osd.{osd} was refused: {error}"));
                 } else {
                     self.tell(stage, osd, life, Event::MonitorsAnswered(reply));
                 }
@@ -209,7 +299,7 @@ impl Osds {
                     self.tell(stage, osd, life, Event::SessionOpened { session, peer });
                 }
                 let session = self.nodes[&osd].sessions[&from];
-                stage.note(format_args!("{from} -> osd.{osd} {}", summary(&message)));
+                stage.note_message(from, Node::Osd(osd), &message);
                 self.tell(stage, osd, life, Event::Message { session, message });
             }
             Letter::Ask { .. } | Letter::Subscribe { .. } => {}
@@ -241,7 +331,7 @@ impl Osds {
         if node.life != life || node.machine.is_none() {
             return;
         }
-        let sent_to = node.carry_out(stage, Vec::new(), VecDeque::from([event]), self.profile.mons);
+        let sent_to = node.carry_out(stage, Vec::new(), VecDeque::from([event]));
         for other in sent_to {
             self.refuse_if_dead(stage, osd, other);
         }
@@ -262,29 +352,26 @@ impl Osds {
 
 impl OsdNode {
     /// Hears events and carries out actions until nothing follows at once. Says to which OSDs something was sent.
-    fn carry_out(
-        &mut self,
-        stage: &mut Stage,
-        mut actions: Vec<Action>,
-        mut ready: VecDeque<Event>,
-        mons: usize,
-    ) -> Vec<OsdId> {
+    fn carry_out(&mut self, stage: &mut Stage, mut actions: Vec<Action>, mut ready: VecDeque<Event>) -> Vec<OsdId> {
         let mut sent_to = Vec::new();
         let mut machine = self.machine.take().expect("only a living OSD hears anything");
+        let clock = stage.clock_of(Node::Osd(self.id));
+        let now = clock.local(stage.now());
         loop {
             for action in actions.drain(..) {
-                self.carry_out_one(stage, action, mons, &mut ready, &mut sent_to);
+                self.carry_out_one(stage, action, &mut ready, &mut sent_to);
             }
             let Some(event) = ready.pop_front() else { break };
-            machine.handle(stage.now(), event, &mut actions);
+            machine.handle(now, event, &mut actions);
             machine.assert_invariants();
+            stage.hear_visits();
         }
         if let Some(wake) = self.wake.take() {
             stage.queue.cancel(wake);
         }
         if let Some(deadline) = machine.deadline() {
             let wake = Happening::Wake { node: Node::Osd(self.id), life: self.life };
-            self.wake = Some(stage.queue.schedule_at(deadline, wake));
+            self.wake = Some(stage.queue.schedule_at(clock.global(deadline), wake));
         }
         self.machine = Some(machine);
         sent_to
@@ -294,7 +381,6 @@ impl OsdNode {
         &mut self,
         stage: &mut Stage,
         action: Action,
-        mons: usize,
         ready: &mut VecDeque<Event>,
         sent_to: &mut Vec<OsdId>,
     ) {
@@ -310,7 +396,10 @@ impl OsdNode {
                 sent_to.push(to);
                 stage.send(me, Node::Osd(to), Letter::Data { nonce: Some(nonce), message });
             }
-            Action::Disconnect(_) => {}
+            Action::Disconnect(other) => {
+                let packets = stage.network.reset(stage.now(), &me, &Node::Osd(other));
+                stage.put_on_the_way(packets);
+            }
             Action::Commit { owner, ticket, transaction } => {
                 let number = self.store.submit_numbered(transaction).expect("a machine's transaction is taken");
                 self.commits.insert(number, Some((owner, ticket)));
@@ -323,20 +412,22 @@ impl OsdNode {
             }
             Action::Read { owner, ticket, reads } => {
                 let results: Vec<_> = reads.iter().map(|read| self.store.read(read)).collect();
-                if stage.random.chance(3, 4) {
+                let is_slow = stage.now() < self.slow_until;
+                if !is_slow && stage.random.chance(3, 4) {
                     ready.push_back(Event::ReadDone { owner, ticket, results });
                     return;
                 }
-                let delay = stage.delay(50, 3_000);
+                let delay = if is_slow { stage.delay(10_000, 400_000) } else { stage.delay(50, 3_000) };
                 let (osd, life) = (self.id, self.life);
                 stage.queue.schedule_after(delay, Happening::ReadDone { osd, life, owner, ticket, results });
             }
             Action::Call { pg, ticket, reads, calls } => {
+                // A class may read several times; a slow disk shows in the answer as a whole.
                 let ask = |read: &StoreRead| self.store.read(read);
                 let results: Vec<_> = reads.iter().map(ask).collect();
                 let outcomes = calls.run(stage.wall_ms(), &ask);
                 let event = Event::Called { pg, ticket, results, outcomes };
-                if stage.random.chance(3, 4) {
+                if stage.now() >= self.slow_until && stage.random.chance(3, 4) {
                     ready.push_back(event);
                     return;
                 }
@@ -344,18 +435,25 @@ impl OsdNode {
                 let (osd, life, event) = (self.id, self.life, Box::new(event));
                 stage.queue.schedule_after(delay, Happening::Told { osd, life, event });
             }
-            Action::AskMonitors(request) => self.ask(stage, request, mons),
+            Action::AskMonitors(request) => self.ask(stage, request),
             Action::Report { .. } | Action::Settings(_) => {}
             Action::MeasureUsage => {
-                let usage = self.store.usage().expect("the store answers");
+                let mut usage = self.store.usage().expect("the store answers");
+                if stage.now() < self.full_until {
+                    usage.used_bytes = usage.total_bytes;
+                }
                 ready.push_back(Event::Usage { usage, commit_latency: Duration::ZERO });
             }
-            Action::Stop { reason } => panic!("osd.{} must stop: {reason}", self.id),
+            Action::Stop { reason } => {
+                stage.note(format_args!("osd.{} stops: {reason}", self.id));
+                let (osd, life) = (self.id, self.life);
+                stage.queue.schedule_after(Duration::ZERO, Happening::Stopped { osd, life });
+            }
         }
     }
 
-    fn ask(&mut self, stage: &mut Stage, request: Box<ControlRequest>, mons: usize) {
-        let mon = some_monitor(stage, mons);
+    fn ask(&mut self, stage: &mut Stage, request: Box<ControlRequest>) {
+        let mon = stage.some_monitor();
         let me = Node::Osd(self.id);
         stage.send(me, Node::Mon(mon), Letter::Ask { asker: me, request });
     }
@@ -365,14 +463,15 @@ impl OsdNode {
             return;
         }
         self.flush_scheduled = true;
-        let slow = stage.random.chance(1, 50);
-        let delay = if slow { stage.delay(50_000, 1_000_000) } else { stage.delay(200, 4_000) };
+        let delay = if stage.now() < self.slow_until {
+            stage.delay(50_000, 2_500_000)
+        } else if stage.random.chance(1, 50) {
+            stage.delay(50_000, 1_000_000)
+        } else {
+            stage.delay(200, 4_000)
+        };
         stage.queue.schedule_after(delay, Happening::Flush { osd: self.id, life: self.life });
     }
-}
-
-fn some_monitor(stage: &mut Stage, mons: usize) -> usize {
-    usize::try_from(stage.random.below(mons as u64)).expect("few monitors")
 }
 
 fn address_of(osd: OsdId) -> SocketAddr {
@@ -402,31 +501,6 @@ fn read_stored(store: &FaultyStore) -> StoredOsd {
         (pg, StoredPg::decode(page.entries).expect("what the group wrote can be read"))
     });
     StoredOsd::new(maps, pgs.collect()).expect("the OSD wrote these maps")
-}
-
-/// A message in a few words, for the event log.
-pub(crate) fn summary(message: &Message) -> String {
-    match message {
-        Message::ClientOp(op) => format!("op {} on {} e{} {} steps", op.request, op.pg, op.epoch, op.ops.len()),
-        Message::ClientReply(reply) => {
-            let outcome = match &reply.outcome {
-                Ok(success) => format!("{}", success.version),
-                Err(failure) => format!("{}: {}", failure.error.kind, failure.error),
-            };
-            format!("reply {} e{} {outcome}", reply.request, reply.epoch)
-        }
-        Message::Pg(message) => {
-            let body = format!("{:?}", message.body);
-            let shown = body.char_indices().nth(700).map_or(body.len(), |(at, _)| at);
-            format!("pg {} e{} i{} {}", message.pg, message.epoch, message.interval, &body[..shown])
-        }
-        Message::Ping(_) => "ping".to_owned(),
-        Message::Pong(_) => "pong".to_owned(),
-        Message::MapShare(share) => format!("maps to {}", share.newest),
-        Message::MapRequest { have } => format!("wants maps after {have}"),
-        Message::VerifyRequest(request) => format!("verify {}", request.pg),
-        Message::VerifyPage(page) => format!("verified {} objects", page.objects.len()),
-    }
 }
 
 #[cfg(test)]

@@ -1,78 +1,153 @@
-//! How rough a simulated world is.
+//! Profiles: what kinds of misfortune a world meets. What exactly happens in it, the seed says (`scenario.rs`).
 
 use std::time::Duration;
 
-use osd_pg::Planted;
-use tests_kit::Link;
-
-/// The world's size, its workload and its faults.
-#[derive(Debug, Clone)]
-pub struct Profile {
-    /// Monitors.
-    pub mons: usize,
-    /// OSDs, each on a host of its own.
-    pub osds: u32,
-    /// Placement groups of the pool.
-    pub pg_num: u32,
-    /// Copies.
-    pub size: u32,
-    /// Clients.
-    pub clients: u32,
-    /// Operations of each client.
-    pub operations: u32,
-    /// Objects that clients share as registers.
-    pub registers: u32,
-    /// What the network does to messages.
-    pub link: Link,
-    /// How long faults go on; no new ones begin after it.
-    pub faults_for: Duration,
-    /// Mean time between two faults; `None` is a quiet world.
-    pub fault_every: Option<Duration>,
-    /// Entries that a placement group's log keeps, so that short runs need both recovery by log and by scan.
-    pub log_entries_max: usize,
-    /// How long after the last fault everything must be clean and every operation answered.
-    pub converge_within: Duration,
-    /// The bug to carry out.
-    pub planted: Planted,
+/// One kind of misfortune.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fault {
+    /// An OSD's process dies, and of what was not flushed a prefix survives; sometimes its host dies with it.
+    KillOsd,
+    /// A monitor's process dies.
+    KillMonitor,
+    /// Everything dies at once.
+    PowerFailure,
+    /// One or both directions between two nodes are cut.
+    CutLink,
+    /// Some nodes are cut off from all others, in one or both directions.
+    Partition,
+    /// An OSD's process stands still, its clock goes on.
+    Freeze,
+    /// An OSD's disk takes up to seconds for what takes milliseconds.
+    SlowDisk,
+    /// An OSD's disk is filled by something else, until that goes away.
+    FullDisk,
+    /// An OSD that everybody can do without loses its disk and comes back with an empty one.
+    WipeDisk,
+    /// A block of an object on one disk no longer has its checksum.
+    RotBlock,
+    /// An operator changes weights, states, rules, flags, exceptions, or pools.
+    Operator,
 }
 
+impl Fault {
+    /// All kinds.
+    pub const ALL: [Self; 11] = [
+        Self::KillOsd,
+        Self::KillMonitor,
+        Self::PowerFailure,
+        Self::CutLink,
+        Self::Partition,
+        Self::Freeze,
+        Self::SlowDisk,
+        Self::FullDisk,
+        Self::WipeDisk,
+        Self::RotBlock,
+        Self::Operator,
+    ];
+}
+
+/// What the network does to messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Links {
+    /// Sessions that deliver everything within half a millisecond.
+    Healthy,
+    /// Sessions that are slow and break.
+    Flaky,
+}
+
+/// How the clocks of hosts run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clocks {
+    /// All alike.
+    Exact,
+    /// Each from an origin of its own, up to three per cent too fast or too slow, wall clocks minutes apart.
+    Skewed,
+}
+
+/// A kind of world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Profile {
+    /// Its name, for `--profile`.
+    pub name: &'static str,
+    /// The network.
+    pub links: Links,
+    /// The clocks.
+    pub clocks: Clocks,
+    /// How likely each fault is, relative to the others.
+    pub faults: &'static [(Fault, u64)],
+    /// Mean time between two faults.
+    pub fault_every: Duration,
+}
+
+const fn profile(name: &'static str, links: Links, faults: &'static [(Fault, u64)], every_ms: u64) -> Profile {
+    Profile { name, links, clocks: Clocks::Exact, faults, fault_every: Duration::from_millis(every_ms) }
+}
+
+/// All profiles. A seed without a profile gets the one of its number, modulo their count.
+pub const PROFILES: [Profile; 10] = [
+    profile("quiet", Links::Healthy, &[], 1_000),
+    profile("flaky", Links::Flaky, &[(Fault::CutLink, 1)], 4_000),
+    profile(
+        "crashes",
+        Links::Flaky,
+        &[(Fault::KillOsd, 6), (Fault::KillMonitor, 1), (Fault::PowerFailure, 1), (Fault::Freeze, 1)],
+        2_000,
+    ),
+    profile(
+        "partitions",
+        Links::Healthy,
+        &[(Fault::CutLink, 3), (Fault::Partition, 4), (Fault::Freeze, 2), (Fault::KillOsd, 1)],
+        2_000,
+    ),
+    profile(
+        "slow-disks",
+        Links::Healthy,
+        &[(Fault::SlowDisk, 4), (Fault::KillOsd, 3), (Fault::Freeze, 1), (Fault::CutLink, 1)],
+        1_500,
+    ),
+    profile("wiped-disks", Links::Healthy, &[(Fault::WipeDisk, 3), (Fault::KillOsd, 1)], 3_000),
+    profile("full-disks", Links::Healthy, &[(Fault::FullDisk, 4), (Fault::KillOsd, 1)], 2_000),
+    profile("churn", Links::Flaky, &[(Fault::Operator, 8), (Fault::KillOsd, 2), (Fault::CutLink, 1)], 1_000),
+    Profile {
+        clocks: Clocks::Skewed,
+        ..profile(
+            "clocks",
+            Links::Flaky,
+            &[(Fault::Partition, 3), (Fault::Freeze, 3), (Fault::KillOsd, 3), (Fault::CutLink, 2)],
+            2_000,
+        )
+    },
+    Profile {
+        clocks: Clocks::Skewed,
+        ..profile(
+            "everything",
+            Links::Flaky,
+            &[
+                (Fault::KillOsd, 6),
+                (Fault::KillMonitor, 1),
+                (Fault::PowerFailure, 1),
+                (Fault::CutLink, 3),
+                (Fault::Partition, 2),
+                (Fault::Freeze, 2),
+                (Fault::SlowDisk, 2),
+                (Fault::FullDisk, 1),
+                (Fault::WipeDisk, 1),
+                (Fault::Operator, 4),
+            ],
+            1_500,
+        )
+    },
+];
+
 impl Profile {
-    /// No faults, a healthy network.
-    pub fn quiet() -> Self {
-        Self {
-            mons: 3,
-            osds: 3,
-            pg_num: 4,
-            size: 3,
-            clients: 2,
-            operations: 40,
-            registers: 6,
-            link: Link::healthy(),
-            faults_for: Duration::ZERO,
-            fault_every: None,
-            log_entries_max: 3000,
-            converge_within: Duration::from_secs(60),
-            planted: Planted::None,
-        }
+    /// The profile of this name.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        PROFILES.iter().find(|profile| profile.name == name)
     }
 
-    /// Crashes of monitors and OSDs, cut links, lost, late and overtaking messages.
-    pub fn rough() -> Self {
-        Self {
-            osds: 4,
-            clients: 3,
-            operations: 60,
-            link: Link::rough(),
-            faults_for: Duration::from_secs(30),
-            fault_every: Some(Duration::from_secs(2)),
-            log_entries_max: 3000,
-            converge_within: Duration::from_secs(300),
-            ..Self::quiet()
-        }
-    }
-
-    /// As `rough`, with logs so short that absent OSDs are filled by scanning.
-    pub fn rough_with_short_logs() -> Self {
-        Self { log_entries_max: 12, ..Self::rough() }
+    /// The profile that a seed gets when nobody asks for one.
+    pub fn of_seed(seed: u64) -> &'static Self {
+        let count = PROFILES.len() as u64;
+        &PROFILES[usize::try_from(seed % count).expect("few profiles")]
     }
 }

@@ -1,37 +1,47 @@
 //! The world: what happens when, and who hears it.
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use osd_pg::Ticket;
 use osd_state::{Event as OsdEvent, Owner};
-use tests_kit::{Arrival, Content, EventLog, EventQueue, LogDigest, Network, Packet};
+use tests_kit::{Arrival, Content, EventQueue, HostClock, Network, Packet};
 use types::{BootNonce, Epoch, OsdId, PgId, PoolId, Seed, SeededRandom, StoreReadResult, Time};
 use wire::{ControlReply, ControlRequest, MapShare, Message, PgStateFlags};
 
 use crate::{
-    Profile, audit,
+    Scenario, audit,
     clients::Clients,
     faults::Faults,
     monitors::{ConsensusStep, Monitors},
+    operator::Operator,
     osds::Osds,
+    recorder::Recorder,
+    run::Report,
 };
 
-/// Lines of the event log kept as text for a failure's story.
-const LOG_LINES_KEPT: usize = 4_000;
 /// The wall clock at the simulation's beginning, in milliseconds since 1970.
 const WALL_CLOCK_START_MS: u64 = 1_700_000_000_000;
 /// How often the world looks whether it has converged, once faults have stopped.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// When a process that stopped by its own will is started again: systemd's patience, roughly.
+const STARTED_AGAIN_AFTER: Duration = Duration::from_secs(2);
 /// More events at one instant than any run of these profiles needs; a machine whose deadline never moves reaches it.
 const EVENTS_AT_ONE_INSTANT_MAX: u64 = 100_000;
+/// More maps than faults and operators of any profile make: many at the beginning, few in each second after it.
+const EPOCHS_AT_ONCE_MAX: u32 = 150;
+/// See [`EPOCHS_AT_ONCE_MAX`].
+const EPOCHS_PER_SECOND_MAX: u32 = 8;
 /// More events than any run of these profiles needs; a run that reaches it turns in a circle.
 const EVENTS_MAX: u64 = 20_000_000;
 
 /// Who is at one end of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Node {
+pub enum Node {
+    /// A monitor, by its place.
     Mon(usize),
+    /// An OSD.
     Osd(OsdId),
+    /// A client, by its place.
     Client(u32),
     /// The hand that founds the cluster and makes the pool.
     Operator,
@@ -55,8 +65,8 @@ pub(crate) enum Letter {
     Data { nonce: Option<BootNonce>, message: Box<Message> },
     /// To a monitor; passed on to the leader with who first asked.
     Ask { asker: Node, request: Box<ControlRequest> },
-    /// To who asked.
-    Answer { reply: Box<ControlReply> },
+    /// To who asked; of a command with its number, as a call has its answer.
+    Answer { reply: Box<ControlReply>, command: Option<u64> },
     /// To a monitor: every new map from now on, please.
     Subscribe { have: Epoch },
     /// Maps.
@@ -67,54 +77,48 @@ pub(crate) enum Letter {
 #[derive(Debug, Clone)]
 pub(crate) enum Happening {
     Packet(Packet<Node, Letter>),
-    Wake { node: Node, life: u64 },
-    Flush { osd: OsdId, life: u64 },
-    ReadDone { osd: OsdId, life: u64, owner: Owner, ticket: Ticket, results: Vec<types::Result<StoreReadResult>> },
-    Told { osd: OsdId, life: u64, event: Box<OsdEvent> },
-    Subscribe { node: Node, life: u64 },
+    Wake {
+        node: Node,
+        life: u64,
+    },
+    Flush {
+        osd: OsdId,
+        life: u64,
+    },
+    ReadDone {
+        osd: OsdId,
+        life: u64,
+        owner: Owner,
+        ticket: Ticket,
+        results: Vec<types::Result<StoreReadResult>>,
+    },
+    /// The process ends by its own will, and is started again by whoever watches over it.
+    Stopped {
+        osd: OsdId,
+        life: u64,
+    },
+    Told {
+        osd: OsdId,
+        life: u64,
+        event: Box<OsdEvent>,
+    },
+    Subscribe {
+        node: Node,
+        life: u64,
+    },
     Consensus(ConsensusStep),
-    ClientBegins { client: u32 },
+    ClientBegins {
+        client: u32,
+    },
     Fault,
     Restart(Node),
     Heal(Node, Node),
-    MakePool,
+    Found,
+    OperatorWaits {
+        sequence: u64,
+    },
     FaultsEnd,
     Look,
-}
-
-/// What a run was like.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report {
-    /// The event log in short; two runs of one seed have the same.
-    pub digest: LogDigest,
-    /// Virtual time from begin to end.
-    pub virtual_time: Duration,
-    /// Events that machines heard.
-    pub events: u64,
-    /// Operations that clients had answered.
-    pub operations: usize,
-    /// Faults that were made.
-    pub faults: usize,
-}
-
-/// Why a run failed, with the end of its story.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
-    /// The seed.
-    pub seed: Seed,
-    /// What is wrong.
-    pub reason: String,
-    /// The last events.
-    pub story: Vec<String>,
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for line in &self.story {
-            writeln!(f, "{line}")?;
-        }
-        write!(f, "seed {}: {}", self.seed, self.reason)
-    }
 }
 
 /// Everything that all parts of the world use.
@@ -122,7 +126,9 @@ pub(crate) struct Stage {
     pub queue: EventQueue<Happening>,
     pub network: Network<Node, Letter>,
     pub random: SeededRandom,
-    pub log: EventLog,
+    pub recorder: Recorder,
+    clocks: BTreeMap<Node, HostClock>,
+    mons: usize,
 }
 
 impl Stage {
@@ -132,6 +138,15 @@ impl Stage {
 
     pub fn wall_ms(&self) -> u64 {
         WALL_CLOCK_START_MS + self.now().as_nanoseconds() / 1_000_000
+    }
+
+    /// The clock of a node's host.
+    pub fn clock_of(&self, node: Node) -> HostClock {
+        self.clocks.get(&node).copied().unwrap_or_default()
+    }
+
+    pub fn some_monitor(&mut self) -> usize {
+        usize::try_from(self.random.below(self.mons as u64)).expect("few monitors")
     }
 
     pub fn send(&mut self, from: Node, to: Node, letter: Letter) {
@@ -146,7 +161,18 @@ impl Stage {
     }
 
     pub fn note(&mut self, line: impl fmt::Display) {
-        self.log.record(self.queue.now(), line);
+        self.recorder.note(self.queue.now(), line);
+    }
+
+    pub fn note_message(&mut self, from: Node, to: Node, message: &Message) {
+        if self.recorder.listens() {
+            self.recorder.note(self.queue.now(), format_args!("{from} -> {to} {}", crate::recorder::summary(message)));
+        }
+    }
+
+    /// What machines have visited since the last call goes to whoever counts it.
+    pub fn hear_visits(&mut self) {
+        self.recorder.hear_visits(self.queue.now());
     }
 
     /// A delay between the two, in microseconds.
@@ -157,83 +183,123 @@ impl Stage {
 
 /// The world.
 pub(crate) struct World {
-    pub profile: Profile,
+    pub scenario: Scenario,
     pub stage: Stage,
     pub monitors: Monitors,
     pub osds: Osds,
     pub clients: Clients,
+    pub operator: Operator,
     pub faults: Faults,
     faults_ended: Option<Time>,
+    founded: bool,
     pool: Option<PoolId>,
     events: u64,
-}
-
-/// Runs one seed to its end. A machine's broken invariant panics; everything else is a failure with its story.
-pub fn run(seed: Seed, profile: &Profile) -> Result<Report, Failure> {
-    let mut world = World::new(seed, profile);
-    match world.live() {
-        Ok(()) => Ok(Report {
-            digest: world.stage.log.digest(),
-            virtual_time: world.stage.now().since(Time::ZERO),
-            events: world.events,
-            operations: world.clients.answered(),
-            faults: world.faults.made(),
-        }),
-        Err(reason) => {
-            let story = world.stage.log.lines().map(str::to_owned).collect();
-            Err(Failure { seed, reason, story })
-        }
-    }
+    digest: u64,
 }
 
 impl World {
-    fn new(seed: Seed, profile: &Profile) -> Self {
+    pub fn new(seed: Seed, scenario: Scenario, recorder: Recorder) -> Self {
         let mut random = SeededRandom::new(seed);
-        let network = Network::new(random.fork(), profile.link);
-        let mut stage = Stage { queue: EventQueue::new(), network, random, log: EventLog::new(LOG_LINES_KEPT) };
-        let monitors = Monitors::new(profile, &mut stage);
-        let osds = Osds::new(profile, &mut stage);
-        let clients = Clients::new(profile);
-        stage.queue.schedule_at(Time::from_milliseconds(100), Happening::MakePool);
-        stage.queue.schedule_at(Time::ZERO + profile.faults_for, Happening::FaultsEnd);
+        let mut network = Network::new(random.fork(), scenario.link);
+        if let Some(link) = scenario.osd_link {
+            let osds: Vec<Node> = scenario.osds.keys().copied().map(Node::Osd).collect();
+            for from in &osds {
+                osds.iter().filter(|to| *to != from).for_each(|to| network.set_link(*from, *to, link));
+            }
+        }
+        let (clocks, mons) = (scenario.clocks.clone(), scenario.mons);
+        let mut stage = Stage { queue: EventQueue::new(), network, random, recorder, clocks, mons };
+        let monitors = Monitors::new(&scenario, &mut stage);
+        let osds = Osds::new(&scenario, &mut stage);
+        let clients = Clients::new(&scenario);
+        stage.queue.schedule_at(Time::from_milliseconds(100), Happening::Found);
         Self {
-            profile: profile.clone(),
+            scenario,
             stage,
             monitors,
             osds,
             clients,
-            faults: Faults::new(),
+            operator: Operator::default(),
+            faults: Faults::default(),
             faults_ended: None,
+            founded: false,
             pool: None,
             events: 0,
+            digest: 0,
         }
     }
 
-    fn live(&mut self) -> Result<(), String> {
+    /// Lives until everything has converged and is judged, or until `until`.
+    pub fn live(&mut self, until: Time) -> Result<(), String> {
         let mut instant = (Time::ZERO, 0);
         while let Some(happening) = self.stage.queue.pop() {
+            if self.stage.now() > until {
+                return Ok(());
+            }
             self.events += 1;
+            self.note_digest();
             instant = if instant.0 == self.stage.now() { (instant.0, instant.1 + 1) } else { (self.stage.now(), 0) };
             if instant.1 > EVENTS_AT_ONE_INSTANT_MAX {
                 return Err(format!("time stands still at {}, with {happening:?}", instant.0));
+            }
+            let seconds = u32::try_from(self.stage.now().as_nanoseconds() / 1_000_000_000).unwrap_or(u32::MAX);
+            let epoch = if self.events.is_multiple_of(256) { self.monitors.newest_epoch().0 } else { 0 };
+            if epoch > EPOCHS_AT_ONCE_MAX + seconds.saturating_mul(EPOCHS_PER_SECOND_MAX) {
+                return Err(format!("the map does not come to rest: epoch {epoch} after {seconds} s"));
             }
             if self.events > EVENTS_MAX {
                 return Err(format!("{EVENTS_MAX} events and no end"));
             }
             if let Happening::Look = happening {
-                if self.has_converged() {
+                if self.has_converged() && !self.clients.look_at_all(&mut self.stage)? && self.has_converged() {
                     return self.judge();
                 }
                 let ended = self.faults_ended.expect("the world looks after faults have ended");
-                if self.stage.now().since(ended) > self.profile.converge_within {
+                if self.stage.now().since(ended) > self.scenario.converge_within {
                     return Err(format!("not converged: {}", self.what_is_missing()));
                 }
                 self.stage.queue.schedule_after(LOOK_EVERY, Happening::Look);
                 continue;
             }
+            if let Some(thaw) = self.frozen_until(&happening) {
+                self.stage.queue.schedule_at(thaw, happening);
+                continue;
+            }
             self.happen(happening)?;
         }
         Err("nothing is left to happen, and the world has not converged".to_owned())
+    }
+
+    /// What the run was like so far.
+    pub fn report(&self) -> Report {
+        Report {
+            digest: self.digest,
+            virtual_time: self.stage.now().since(Time::ZERO),
+            events: self.events,
+            operations: self.clients.answered(),
+            faults: self.faults.made().clone(),
+        }
+    }
+
+    /// FNV-1a over when what number of things was ahead: two runs that part show it soon.
+    fn note_digest(&mut self) {
+        for word in [self.stage.now().as_nanoseconds(), self.stage.queue.len() as u64] {
+            self.digest = (self.digest ^ word).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    /// When a process that stands still will hear of it.
+    fn frozen_until(&self, happening: &Happening) -> Option<Time> {
+        let osd = match happening {
+            Happening::Packet(Packet { to: Node::Osd(osd), .. })
+            | Happening::Wake { node: Node::Osd(osd), .. }
+            | Happening::Subscribe { node: Node::Osd(osd), .. }
+            | Happening::Flush { osd, .. }
+            | Happening::ReadDone { osd, .. }
+            | Happening::Told { osd, .. } => *osd,
+            _ => return None,
+        };
+        self.osds.frozen_until(osd, self.stage.now())
     }
 
     fn happen(&mut self, happening: Happening) -> Result<(), String> {
@@ -252,6 +318,11 @@ impl World {
             Happening::ReadDone { osd, life, owner, ticket, results } => {
                 self.osds.tell(&mut self.stage, osd, life, OsdEvent::ReadDone { owner, ticket, results });
             }
+            Happening::Stopped { osd, life } => {
+                if self.osds.is_life(osd, life) {
+                    self.kill_for(Node::Osd(osd), STARTED_AGAIN_AFTER);
+                }
+            }
             Happening::Told { osd, life, event } => self.osds.tell(&mut self.stage, osd, life, *event),
             Happening::Subscribe { node: Node::Client(client), .. } => self.clients.subscribe(&mut self.stage, client),
             Happening::Subscribe { node, life } => self.osds.subscribe(&mut self.stage, node, life),
@@ -260,7 +331,8 @@ impl World {
             Happening::Fault => self.make_fault(),
             Happening::Restart(node) => self.restart(node),
             Happening::Heal(from, to) => self.stage.network.heal(&from, &to),
-            Happening::MakePool => self.make_pool(),
+            Happening::Found => self.found(),
+            Happening::OperatorWaits { sequence } => self.operator.ask_again(&mut self.stage, sequence),
             Happening::FaultsEnd => self.end_faults(),
             Happening::Look => {}
         }
@@ -278,47 +350,36 @@ impl World {
                 self.clients.receive(&mut self.stage, client, from, letter)?;
             }
             (Node::Client(client), Content::SessionReset) => self.clients.reset(&mut self.stage, client, from)?,
-            (Node::Operator, Content::Message(letter)) => self.hear_as_operator(letter)?,
-            (Node::Operator, Content::SessionReset) => {}
+            (Node::Operator, Content::Message(Letter::Answer { reply, command: Some(sequence) })) => {
+                self.operator.hear(&mut self.stage, sequence, &reply)?;
+            }
+            (Node::Operator, Content::Message(_) | Content::SessionReset) => {}
         }
         Ok(())
     }
 
-    /// Asks for the pool until it is there: the operator's words are repeated under one number, so it is made once.
-    fn make_pool(&mut self) {
+    /// Waits for all OSDs, has the pool made, and lets the clients begin once it is there.
+    fn found(&mut self) {
         let map = self.monitors.newest_map();
-        if let Some(pool) = map.as_ref().and_then(|map| map.pools.values().next()) {
+        if let Some(pool) = map.as_ref().and_then(|map| map.pools.values().next())
+            && self.operator.is_idle()
+        {
             self.pool = Some(pool.id);
-            self.stage.note(format!("pool {} is there", pool.id));
+            self.stage.note(format_args!("pool {} is there", pool.id));
             self.clients.start(&mut self.stage, pool.id);
-            if let Some(every) = self.profile.fault_every {
-                self.stage.queue.schedule_after(every, Happening::Fault);
-            }
+            let quiet = self.scenario.profile.faults.is_empty();
+            let faults_for = if quiet { Duration::ZERO } else { self.scenario.faults_for };
+            self.stage.queue.schedule_after(faults_for, Happening::FaultsEnd);
+            self.plan_fault();
             return;
         }
         let booted = map.map_or(0, |map| map.osds.values().filter(|osd| osd.up).count());
-        if booted == usize::try_from(self.profile.osds).expect("few") {
-            self.monitors.ask_as_operator(
-                &mut self.stage,
-                "osd pool create",
-                &[
-                    ("pool", "p".to_owned()),
-                    ("pg_num", self.profile.pg_num.to_string()),
-                    ("size", self.profile.size.to_string()),
-                ],
-            );
+        if booted == self.scenario.osds.len() && !self.founded {
+            self.founded = true;
+            self.operator.found(&self.scenario);
+            self.operator.ask_if_idle(&mut self.stage);
         }
-        self.stage.queue.schedule_after(Duration::from_millis(500), Happening::MakePool);
-    }
-
-    fn hear_as_operator(&mut self, letter: Letter) -> Result<(), String> {
-        let Letter::Answer { reply } = letter else { return Ok(()) };
-        match *reply {
-            ControlReply::Failed(error) if error.kind != types::ErrorKind::Retry => {
-                Err(format!("the operator was refused: {error}"))
-            }
-            _ => Ok(()),
-        }
+        self.stage.queue.schedule_after(Duration::from_millis(200), Happening::Found);
     }
 
     fn end_faults(&mut self) {
@@ -328,6 +389,7 @@ impl World {
         for node in self.faults.down() {
             self.restart(node);
         }
+        self.operator.settle(&mut self.stage, &self.scenario);
         self.stage.queue.schedule_after(LOOK_EVERY, Happening::Look);
     }
 
@@ -336,16 +398,18 @@ impl World {
     }
 
     fn has_converged(&self) -> bool {
-        self.clients.are_done() && self.unclean().is_some_and(|unclean| unclean.is_empty())
+        self.clients.are_done()
+            && self.operator.is_idle()
+            && self.monitors.all_agree()
+            && self.unclean().is_some_and(|unclean| unclean.is_empty())
     }
 
     /// Placement groups whose primary does not call them active and clean by the newest map; `None` before the pool.
-    fn unclean(&self) -> Option<Vec<(PgId, String)>> {
-        let pool = self.pool?;
+    pub fn unclean(&self) -> Option<Vec<(PgId, String)>> {
+        self.pool?;
         let map = self.monitors.newest_map()?;
         let clean = PgStateFlags::ACTIVE.with(PgStateFlags::CLEAN);
-        let groups = (0..self.profile.pg_num).map(|seed| PgId { pool, seed });
-        let unclean = groups.filter_map(|pg| {
+        let unclean = map.pgs().filter_map(|pg| {
             let place = map.place(pg);
             let Some(primary) = place.acting_primary else { return Some((pg, "has no primary".to_owned())) };
             match self.osds.pg_statistics(primary, map.epoch(), pg) {
@@ -362,15 +426,19 @@ impl World {
             None => "the pool was never made".to_owned(),
             Some(groups) => groups.iter().map(|(pg, what)| format!("{pg} {what}")).collect::<Vec<_>>().join(", "),
         };
-        format!("{groups}; clients: {}; monitors: {}", self.clients.what_is_missing(), self.monitors.describe())
+        let operator = if self.operator.is_idle() { "idle" } else { "waiting" };
+        format!(
+            "{groups}; clients: {}; monitors: {}; operator: {operator}",
+            self.clients.what_is_missing(),
+            self.monitors.describe()
+        )
     }
 
     fn judge(&mut self) -> Result<(), String> {
         self.clients.judge()?;
         self.monitors.judge()?;
         let map = self.monitors.newest_map().ok_or("the monitors have no map")?;
-        let pool = self.pool.ok_or("the pool was never made")?;
-        audit::compare_replicas(&map, pool, &self.osds)?;
-        audit::compare_with_histories(&map, pool, &self.osds, &self.clients)
+        self.operator.judge(map.pools.values().map(|pool| pool.name.clone()))?;
+        audit::compare_replicas(&map, &self.osds)
     }
 }
