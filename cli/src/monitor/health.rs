@@ -11,9 +11,15 @@ pub(super) fn checks(health: &Value) -> impl Iterator<Item = (&String, &Value)> 
 
 pub(super) fn summary(health: &Value) -> String {
     let mut line = scalar(&health["status"]);
-    let messages: Vec<String> = checks(health).map(|(_, check)| scalar(&check["summary"]["message"])).collect();
+    let is_muted = |check: &Value| check["muted"].as_bool() == Some(true);
+    let counting = checks(health).filter(|(_, check)| !is_muted(check));
+    let messages: Vec<String> = counting.map(|(_, check)| scalar(&check["summary"]["message"])).collect();
     if !messages.is_empty() {
         line = format!("{line} {}", messages.join("; "));
+    }
+    let muted: Vec<&str> = checks(health).filter(|(_, check)| is_muted(check)).map(|(code, _)| code.as_str()).collect();
+    if !muted.is_empty() {
+        line = format!("{line} (muted: {})", muted.join(" "));
     }
     line
 }
@@ -25,7 +31,8 @@ pub(super) fn detail(health: &Value) -> String {
             Some("HEALTH_ERR") => "ERR",
             _ => "WRN",
         };
-        text += &format!("[{severity}] {code}: {}\n", scalar(&check["summary"]["message"]));
+        let muted = if check["muted"].as_bool() == Some(true) { "(MUTED) " } else { "" };
+        text += &format!("{muted}[{severity}] {code}: {}\n", scalar(&check["summary"]["message"]));
         for detail in check["detail"].as_array().into_iter().flatten() {
             text += &format!("    {}\n", scalar(&detail["message"]));
         }

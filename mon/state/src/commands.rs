@@ -12,6 +12,7 @@ mod df;
 mod exceptions;
 mod general;
 pub(crate) mod health;
+pub(crate) mod health_mute;
 mod mon;
 mod osd_look;
 mod osd_state;

@@ -98,6 +98,10 @@ pub(crate) struct Memory {
     pub quorum: Quorum,
     /// The epoch of the published map, and since when this leader knows it.
     pub epoch_since: Option<(Epoch, Time)>,
+    /// Since when this leader leads.
+    pub begun: Option<Time>,
+    /// When health is looked at again.
+    pub health_next: Option<Time>,
     /// The epoch whose exceptions to placement were last looked through.
     pub exceptions_seen_in: Option<Epoch>,
 }
@@ -105,6 +109,7 @@ pub(crate) struct Memory {
 impl Memory {
     /// Notes the published epoch.
     pub fn note_epoch(&mut self, now: Time, epoch: Epoch) {
+        self.begun.get_or_insert(now);
         if self.epoch_since.is_none_or(|(known, _)| known != epoch) {
             self.epoch_since = Some((epoch, now));
         }

@@ -6,6 +6,7 @@
 pub(crate) mod boot;
 pub(crate) mod clients;
 pub(crate) mod failure;
+pub(crate) mod health;
 pub(crate) mod history;
 pub(crate) mod managers;
 pub(crate) mod out;

@@ -46,6 +46,27 @@ pub const KEY_VALUE_BYTES_MAX: usize = 64 << 10;
 /// Bytes of all keys and values: they are part of each snapshot.
 pub const KEYS_SUM_BYTES_MAX: usize = 16 << 20;
 
+/// Keys of the key/value store that belong to the monitors themselves; commands of their own change them.
+pub(crate) mod reserved {
+    /// The history of settings; the version follows in ten digits, so that keys are in order of time.
+    pub(crate) const HISTORY_PREFIX: &str = "config-history/";
+    /// What was wrong when the leader looked last.
+    pub(crate) const HEALTH_KEY: &str = "health/checks";
+    /// Mutes; the check's code follows.
+    pub(crate) const MUTE_PREFIX: &str = "health/mute/";
+
+    /// The commands that a key belongs to, if it is reserved.
+    pub(crate) fn owner(key: &str) -> Option<&'static str> {
+        if key.starts_with(HISTORY_PREFIX) {
+            Some("config log")
+        } else if key.starts_with("health/") {
+            Some("health detail")
+        } else {
+            None
+        }
+    }
+}
+
 /// What applying an entry did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Applied {

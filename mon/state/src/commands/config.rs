@@ -1,7 +1,7 @@
 //! Settings of the cluster: Ceph's `config`.
 //!
 //! Values are part of the map (`map::Configuration`); every daemon follows them at the epoch that brings them. What was
-//! changed, when and by whom is kept beside the map, in the key/value store, under [`HISTORY_PREFIX`].
+//! changed, when and by whom is kept beside the map, in the key/value store.
 
 use map::{Change, ConfigOption, ConfigSubject, ConfigTarget, Configuration, Takes, Who};
 use serde::{Deserialize, Serialize};
@@ -14,10 +14,8 @@ use super::{
     suggest::nearest,
     view::{View, answer_json, answer_status},
 };
-use crate::{draft::Draft, entry::encode_json};
+use crate::{draft::Draft, entry::encode_json, state::reserved::HISTORY_PREFIX};
 
-/// Where the history stands among stored keys; the version follows in ten digits, so that keys are in order of time.
-pub(super) const HISTORY_PREFIX: &str = "config-history/";
 /// Changes remembered. At some changes a day this is years; the bound keeps the store small.
 const HISTORY_MAX: usize = 1000;
 /// Changes shown unless another number is asked for. Ceph's default.

@@ -7,12 +7,11 @@ use wire::CommandAnswer;
 
 use super::{
     Arguments,
-    config::HISTORY_PREFIX,
     view::{View, answer_json, answer_status},
 };
 use crate::{
     draft::Draft,
-    state::{KEY_VALUE_BYTES_MAX, KEYS_MAX, KEYS_SUM_BYTES_MAX},
+    state::{KEY_VALUE_BYTES_MAX, KEYS_MAX, KEYS_SUM_BYTES_MAX, reserved},
 };
 
 pub(super) fn set(view: &View<'_>, draft: &mut Draft, arguments: &Arguments) -> Result<CommandAnswer> {
@@ -77,10 +76,10 @@ pub(super) fn rm(view: &View<'_>, draft: &mut Draft, arguments: &Arguments) -> R
     Ok(answer_status(format!("removed {key}")))
 }
 
-/// The history of settings stands here too, and nobody rewrites history.
+/// The monitors keep values of their own here, and nobody rewrites history.
 fn check_writable(key: &str) -> Result<()> {
-    if key.starts_with(HISTORY_PREFIX) {
-        return Err(Error::denied(format!("`{key}` belongs to the history of settings; `config log` shows it")));
+    match reserved::owner(key) {
+        Some(command) => Err(Error::denied(format!("`{key}` is the monitors' own; `{command}` shows it"))),
+        None => Ok(()),
     }
-    Ok(())
 }

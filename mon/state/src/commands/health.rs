@@ -1,17 +1,18 @@
 //! What is wrong, as functions of the replicated state and the leader's memory, under Ceph's codes.
 //!
-//! Owns: the list of checks. Each check is one function that finds nothing or one [`Check`]. Does not know: mutes,
-//! history.
+//! Owns: the list of checks. Each check is one function that finds nothing or one [`Check`]. Does not know: what was
+//! wrong before (`services/health.rs`), or how mutes come and go (`health_mute.rs`).
 
 use std::collections::BTreeMap;
 
 use map::ClusterFlags;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use types::Result;
 use wire::{CommandAnswer, PgStateFlags, PgStatistics};
 
 use super::{
-    Arguments, df, mon, osd_state,
+    Arguments, df, health_mute, mon, osd_state,
     view::{View, answer_json, object, pool_name},
 };
 
@@ -19,7 +20,7 @@ use super::{
 const DETAIL_MAX: usize = 50;
 
 /// How bad it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Severity {
     Warning,
     Error,
@@ -50,6 +51,25 @@ impl Check {
         Self { code, severity, summary, count, detail: detail.into_iter().take(DETAIL_MAX).collect() }
     }
 }
+
+/// The codes of all checks.
+pub(crate) const CODES: &[&str] = &[
+    "MGR_DIGEST_STALE",
+    "MGR_DOWN",
+    "MON_DOWN",
+    "OBJECT_UNFOUND",
+    "OSDMAP_FLAGS",
+    "OSD_BACKFILLFULL",
+    "OSD_DOWN",
+    "OSD_FULL",
+    "OSD_HOST_DOWN",
+    "OSD_NEARFULL",
+    "PG_AVAILABILITY",
+    "PG_DAMAGED",
+    "PG_DEGRADED",
+    "SLOW_OPS",
+    "TOO_FEW_OSDS",
+];
 
 /// Everything that is wrong, in order of codes.
 pub(crate) fn checks(view: &View<'_>) -> Vec<Check> {
@@ -296,22 +316,28 @@ fn object_unfound(view: &View<'_>) -> Option<Check> {
 }
 
 /// Ceph's `health` object.
-pub(super) fn health_json(view: &View<'_>) -> Value {
+pub(super) fn health_json(view: &View<'_>) -> Result<Value> {
+    let mutes = health_mute::mutes(view.state)?;
     let checks = checks(view);
-    let worst = checks.iter().map(|check| check.severity).max();
+    let counting = checks.iter().filter(|check| !mutes.contains_key(check.code));
+    let worst = counting.map(|check| check.severity).max();
     let checks = checks.iter().map(|check| {
         let detail: Vec<Value> = check.detail.iter().map(|message| json!({ "message": message })).collect();
         let value = json!({
             "severity": check.severity.name(),
             "summary": { "message": check.summary, "count": check.count },
             "detail": detail,
-            "muted": false,
+            "muted": mutes.contains_key(check.code),
         });
         (check.code.to_owned(), value)
     });
-    json!({ "status": worst.map_or("HEALTH_OK", Severity::name), "checks": object(checks), "mutes": [] })
+    Ok(json!({
+        "status": worst.map_or("HEALTH_OK", Severity::name),
+        "checks": object(checks),
+        "mutes": health_mute::mutes_json(&mutes),
+    }))
 }
 
 pub(super) fn health(view: &View<'_>, _: &Arguments) -> Result<CommandAnswer> {
-    Ok(answer_json(&health_json(view)))
+    Ok(answer_json(&health_json(view)?))
 }

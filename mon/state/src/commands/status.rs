@@ -15,7 +15,7 @@ pub(super) fn status(view: &View<'_>, _: &Arguments) -> Result<CommandAnswer> {
     let managers = &map.managers;
     Ok(answer_json(&json!({
         "fsid": map.cluster,
-        "health": health::health_json(view),
+        "health": health::health_json(view)?,
         "election_epoch": view.memory.quorum.term,
         "quorum": view.memory.quorum.members,
         "quorum_names": mon::quorum_names(view),

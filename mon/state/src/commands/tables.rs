@@ -6,8 +6,8 @@ use map::CONFIG_TEXT_BYTES_MAX;
 use types::limits;
 
 use super::{
-    blocklist, config, config_key, crush_tree, df, exceptions, general, health, mon, osd_look, osd_state, pg, pool,
-    status,
+    blocklist, config, config_key, crush_tree, df, exceptions, general, health, health_mute, mon, osd_look, osd_state,
+    pg, pool, status,
     table::{
         ArgumentKind::{Choice, Client, Confirm, Decimal, Flag, Integer, Osd, Osds, Pg, Pool, Text, Words},
         CONFIRM, CONFIRM_TWICE, CommandSpec, FORCE, TEXT, change, look, may, need,
@@ -27,6 +27,18 @@ pub(crate) static TABLE: &[CommandSpec] = &[
     // general
     look("status", &[], "the cluster at a glance", status::status),
     look("health", &[may("detail", Choice(&["detail"]))], "what is wrong, if anything", health::health),
+    change(
+        "health mute",
+        &[need("code", TEXT), may("ttl", TEXT), may("sticky", Confirm)],
+        "let a check not count, for a time such as 4h or until it is over or worse",
+        health_mute::mute,
+    ),
+    change(
+        "health unmute",
+        &[may("code", TEXT)],
+        "let a muted check, or all of them, count again",
+        health_mute::unmute,
+    ),
     look("fsid", &[], "the cluster's id", general::fsid),
     look("versions", &[], "versions of the daemons", general::versions),
     look("features", &[], "what every daemon of this cluster must know", general::features),

@@ -10,7 +10,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use map::PublishedMap;
-use types::{Error, Result, Time};
+use types::{EntityKind, EntityName, Error, Result, Time};
 use wire::{CommandId, ControlReply, ControlRequest};
 
 use super::{Owed, Work, command_id};
@@ -22,7 +22,7 @@ use crate::{
     memory::{ClientBlock, Memory},
     services::{
         boot::{self, BootOutcome},
-        clients, failure, history, managers, out, placement_requests,
+        clients, failure, health, history, managers, out, placement_requests,
     },
     settings::Settings,
     state::State,
@@ -208,6 +208,14 @@ impl<'a> Round<'a> {
         self.run_service("out", |memory, draft| out::plan_out(now, settings, memory, draft));
         self.run_service("managers", |memory, draft| managers::plan_managers(now, settings, memory, draft));
         self.run_service("blocklist", |_, draft| clients::plan_blocklist(draft));
+        if self.memory.health_next.is_none_or(|next| now >= next) {
+            self.memory.health_next = Some(health::next_look(now));
+            let (input, map) = (self.input, self.map);
+            self.run_service("health", |memory, draft| {
+                let asker = &EntityName::new(EntityKind::Mon, "");
+                health::plan_health(&View { now, asker, state: input.state, map, memory, settings }, draft)
+            });
+        }
     }
 
     fn run_service(&mut self, name: &str, plan: impl FnOnce(&mut Memory, &mut Draft) -> Result<()>) {
