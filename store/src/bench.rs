@@ -9,7 +9,10 @@
 mod drive;
 mod fio;
 mod process;
+mod steps;
 mod target;
+
+pub use steps::bench_steps;
 
 use std::path::PathBuf;
 

@@ -17,12 +17,14 @@ pub(crate) mod keys;
 mod metadata;
 mod object;
 mod overlay;
+mod pace;
 mod placement;
 mod read;
 mod replay;
 mod sources;
 mod staging;
 mod state;
+mod stepped;
 mod store;
 mod superblock;
 
@@ -30,6 +32,7 @@ pub use fsck::{
     FoundBytes, FsckDepth, FsckProgress, FsckReport, FsckStage, HearProgress, Problem, RepairMode, SegmentPlace,
     UnitPlace,
 };
+pub(crate) use stepped::SteppedStore;
 pub use store::{DiskStore, StoreInfo, StoreOptions};
 pub use superblock::Identity;
 pub(crate) use {

@@ -9,6 +9,7 @@
 
 mod archive;
 mod bench;
+mod clock;
 mod counts;
 mod device;
 mod disk;
@@ -25,7 +26,7 @@ pub use archive::{
     describe, export, import, read_header,
 };
 pub use bench::{
-    BenchLimit, BenchLoad, BenchMedium, BenchOrder, BenchRound, BenchRow, BenchSettings, BenchWork, bench,
+    BenchLimit, BenchLoad, BenchMedium, BenchOrder, BenchRound, BenchRow, BenchSettings, BenchWork, bench, bench_steps,
 };
 pub use counts::{CacheCounts, DeviceCounts, KeyValueCounts, StoreCounts};
 pub use device::{AlignedBuffer, BlockDevice, DEVICE_ALIGNMENT, FileDevice, MemoryDevice};

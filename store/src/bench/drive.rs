@@ -11,8 +11,7 @@ use std::{
 
 use types::{Result, StoreRead, Transaction};
 
-use super::process::now;
-use crate::object_store::ObjectStore;
+use crate::{clock::now, object_store::ObjectStore};
 
 /// What a drive found.
 pub(super) struct Driven {
@@ -74,13 +73,13 @@ pub(super) fn write(
     mut next: impl FnMut() -> Transaction,
 ) -> Result<Driven> {
     let ended = Arc::new(Ended::default());
-    let begin = now()?;
+    let begin = now();
     let mut latencies = Vec::new();
     let mut in_flight = 0;
     let mut last = begin;
     loop {
         while in_flight < depth && last - begin < time {
-            let (ended, begun) = (Arc::clone(&ended), now()?);
+            let (ended, begun) = (Arc::clone(&ended), now());
             store.submit(next(), Box::new(move |result| ended.push(begun, result)));
             in_flight += 1;
         }
@@ -88,7 +87,7 @@ pub(super) fn write(
             return Ok(Driven::new(last - begin, latencies));
         }
         let done = ended.take();
-        last = now()?;
+        last = now();
         for (begun, result) in done {
             result?;
             in_flight -= 1;
@@ -105,16 +104,16 @@ pub(super) fn read(
     next: &(impl Fn(u64) -> StoreRead + Sync),
 ) -> Result<Driven> {
     let (number, over) = (AtomicU64::new(0), AtomicBool::new(false));
-    let begin = now()?;
+    let begin = now();
     let latencies: Result<Vec<Vec<u64>>> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..depth)
             .map(|_| {
                 scope.spawn(|| {
                     let mut latencies = Vec::new();
                     while !over.load(Ordering::Relaxed) {
-                        let begun = now()?;
+                        let begun = now();
                         store.read(&next(number.fetch_add(1, Ordering::Relaxed)))?;
-                        let end = now()?;
+                        let end = now();
                         latencies.push(nanoseconds(end - begun));
                         if end - begin >= time {
                             over.store(true, Ordering::Relaxed);
@@ -126,7 +125,7 @@ pub(super) fn read(
             .collect();
         threads.into_iter().map(|thread| thread.join().expect("a reading thread does not panic")).collect()
     });
-    let time = now()? - begin;
+    let time = now() - begin;
     Ok(Driven::new(time, latencies?.concat()))
 }
 

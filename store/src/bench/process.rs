@@ -1,22 +1,14 @@
-//! What the kernel says of this process, and the time.
+//! What the kernel says of this process.
 
 use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
 use types::{Error, Result};
 
-fn clock(id: ClockId) -> Result<Duration> {
-    clock_gettime(id).map(Duration::from).map_err(|error| Error::internal(format!("read a clock: {error}")))
-}
-
-/// Time since the machine started.
-pub(super) fn now() -> Result<Duration> {
-    clock(ClockId::CLOCK_BOOTTIME)
-}
-
 /// Processor time of all threads of this process, user and kernel.
 pub(super) fn processor() -> Result<Duration> {
-    clock(ClockId::CLOCK_PROCESS_CPUTIME_ID)
+    let time = clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID);
+    time.map(Duration::from).map_err(|error| Error::internal(format!("read the process's clock: {error}")))
 }
 
 /// Bytes that this process caused to be written to devices.

@@ -292,12 +292,12 @@ impl Blocks {
     }
 }
 
-fn identity() -> Identity {
+pub(super) fn identity() -> Identity {
     let uuid = |byte| Uuid([byte; 16]);
     Identity { cluster: ClusterId(uuid(1)), osd: OsdId(0), osd_uuid: OsdUuid(uuid(2)), store_uuid: StoreUuid(uuid(3)) }
 }
 
-fn object(number: u64) -> ObjectId {
+pub(super) fn object(number: u64) -> ObjectId {
     named(number, format!("object-{number}"))
 }
 
@@ -310,7 +310,7 @@ fn named(number: u64, name: String) -> ObjectId {
     ObjectId::head(PoolId(1), hash, ObjectName::new(name))
 }
 
-fn write(object: &ObjectId, offset: u64, data: Bytes) -> Transaction {
+pub(super) fn write(object: &ObjectId, offset: u64, data: Bytes) -> Transaction {
     let attribute = Bytes::from_static(&[7; ATTRIBUTE_BYTES]);
     Transaction {
         ops: vec![
@@ -321,7 +321,7 @@ fn write(object: &ObjectId, offset: u64, data: Bytes) -> Transaction {
 }
 
 /// Bytes that no layer could make shorter, aligned as those that a session receives.
-fn pattern(length: u64) -> Result<Bytes> {
+pub(super) fn pattern(length: u64) -> Result<Bytes> {
     let length = usize::try_from(length).map_err(|_| Error::invalid(format!("a block of {length} bytes")))?;
     let mut buffer = AlignedBuffer::zeroed(length);
     let mut random = SeededRandom::new(Seed(9));

@@ -14,7 +14,7 @@ use std::{
 use nix::{errno::Errno, fcntl::OFlag};
 use types::{Error, Result};
 
-use super::{BlockDevice, DEVICE_ALIGNMENT, ring::WriteRing, tally::Tally};
+use super::{BlockDevice, DEVICE_ALIGNMENT, ring::WriteRings, tally::Tally};
 use crate::counts::DeviceCounts;
 
 /// A device of the operating system.
@@ -23,7 +23,7 @@ pub struct FileDevice {
     file: File,
     size_bytes: u64,
     /// `None` where the kernel has no io_uring, or forbids it.
-    ring: Option<WriteRing>,
+    rings: Option<WriteRings>,
     tally: Tally,
 }
 
@@ -48,9 +48,9 @@ impl FileDevice {
         }
         let size = file.seek(SeekFrom::End(0)).map_err(|error| failed("measure", &error))?;
         let size_bytes = size - size % DEVICE_ALIGNMENT as u64;
-        let ring =
-            WriteRing::new().inspect_err(|error| tracing::info!(%error, "no io_uring; writes go one by one")).ok();
-        Ok(Self { path: path.to_owned(), file, size_bytes, ring, tally: Tally::default() })
+        let rings =
+            WriteRings::new().inspect_err(|error| tracing::info!(%error, "no io_uring; writes go one by one")).ok();
+        Ok(Self { path: path.to_owned(), file, size_bytes, rings, tally: Tally::default() })
     }
 
     /// Makes a file of this size with all its blocks allocated, for clusters without spare block devices.
@@ -90,10 +90,10 @@ impl BlockDevice for FileDevice {
     }
 
     fn write_many(&self, writes: &[(u64, &[u8])]) -> Result<()> {
-        match &self.ring {
-            Some(ring) if writes.len() > 1 => {
+        match &self.rings {
+            Some(rings) if writes.len() > 1 => {
                 writes.iter().for_each(|(_, buffer)| self.tally.write(buffer.len()));
-                ring.write_all(&self.file, writes).map_err(|error| self.failed("write many pieces to", &error))
+                rings.write_all(&self.file, writes).map_err(|error| self.failed("write many pieces to", &error))
             }
             _ => writes.iter().try_for_each(|(offset, buffer)| self.write(*offset, buffer)),
         }

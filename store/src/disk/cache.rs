@@ -43,6 +43,18 @@ impl<K: Eq + Hash + Clone, V: Clone> Cache<K, V> {
         Some(value)
     }
 
+    /// As `insert`, without a copy of the key where it is there already.
+    pub fn replace(&mut self, key: &K, value: V, weight: usize) {
+        match self.young.get_mut(key) {
+            Some(entry) => {
+                self.young_bytes = self.young_bytes - entry.1 + weight;
+                *entry = (value, weight);
+                self.turn_over();
+            }
+            None => self.insert(key.clone(), value, weight),
+        }
+    }
+
     pub fn counts(&self) -> CacheCounts {
         self.counts
     }
@@ -53,6 +65,10 @@ impl<K: Eq + Hash + Clone, V: Clone> Cache<K, V> {
             self.young_bytes -= replaced;
         }
         self.young_bytes += weight;
+        self.turn_over();
+    }
+
+    fn turn_over(&mut self) {
         if self.young_bytes > self.generation_bytes_max {
             self.old = std::mem::take(&mut self.young);
             self.young_bytes = 0;

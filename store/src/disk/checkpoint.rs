@@ -7,18 +7,15 @@
 use bytes::Bytes;
 use types::Result;
 
-use super::{engine::Engine, journal::COPY_BYTES, staging::UNIT_LENGTH, state::State, superblock::Superblock};
-use crate::{
-    device::{AlignedBuffer, DEVICE_ALIGNMENT},
-    object_store::UNIT_BYTES,
-};
+use super::{engine::Engine, staging::UNIT_LENGTH, state::State, superblock::Superblock};
+use crate::object_store::UNIT_BYTES;
 
 /// Bytes that must be free on the database's file system for data to be taken. Compactions need space before they
 /// give some back; removals and recovery go on below this.
 const DATABASE_FREE_BYTES_MIN: u64 = 256 << 20;
 
-/// Units or groups of neighbours written back with one call: enough to keep a disk's queue full.
-const WRITES_MAX: usize = 256;
+/// Units written back with one call: enough to keep a disk's queue full.
+const UNITS_MAX: usize = 256;
 
 /// How far a checkpoint goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +30,14 @@ impl Engine {
     /// Whether the ring is half used, or too much memory waits to be written back.
     pub fn wants_checkpoint(&self, state: &State) -> bool {
         self.checkpoint_scope(state).is_some()
+    }
+
+    /// Wakes the checkpoint's thread when there is work for it, once.
+    pub fn wake_checkpoint(&self, state: &mut State) {
+        if !state.checkpoint_woken && self.wants_checkpoint(state) {
+            state.checkpoint_woken = true;
+            self.signals.checkpoint.notify_one();
+        }
     }
 
     /// What the checkpoint thread should do now.
@@ -57,20 +62,14 @@ impl Engine {
     }
 
     fn checkpoint(&self, scope: Scope) -> Result<()> {
-        let (target, units) = {
+        let target = {
             let state = self.state();
             if let Some(refusal) = &state.refusal {
                 return Err(refusal.clone());
             }
-            (state.applied_through, units_through(&state, state.applied_through))
+            state.applied_through
         };
-        if !units.is_empty() {
-            self.write_back(&units)?;
-            let mut state = self.state();
-            for ((place, sequence), _) in &units {
-                state.drop_versions_before(*place, sequence + 1);
-            }
-        }
+        self.write_back(target)?;
         if scope == Scope::WriteBack {
             return Ok(());
         }
@@ -82,38 +81,22 @@ impl Engine {
         Ok(())
     }
 
-    /// Writes units to their places, neighbours together, many at once.
-    fn write_back(&self, units: &[((u64, u64), Bytes)]) -> Result<()> {
-        let mut copy = AlignedBuffer::recycled(COPY_BYTES);
-        let mut rest = units;
-        while !rest.is_empty() {
-            // Units without neighbours go from the group's own buffer; neighbours are brought together in `copy`.
-            let mut free = &mut copy[..];
-            let mut writes: Vec<(u64, &[u8])> = Vec::new();
-            while let Some(((first, _), bytes)) = rest.first()
-                && writes.len() < WRITES_MAX
-            {
-                let neighbours = (*first..).zip(rest).take_while(|(place, ((own, _), _))| place == own).count();
-                if neighbours == 1 && bytes.as_ptr().addr().is_multiple_of(DEVICE_ALIGNMENT) {
-                    writes.push((first * UNIT_BYTES, bytes));
-                    rest = &rest[1..];
-                    continue;
-                }
-                let count = neighbours.min(free.len() / UNIT_LENGTH);
-                if count == 0 {
-                    break;
-                }
-                let (together, left) = free.split_at_mut(count * UNIT_LENGTH);
-                for (target, (_, bytes)) in together.chunks_exact_mut(UNIT_LENGTH).zip(&rest[..count]) {
-                    target.copy_from_slice(bytes);
-                }
-                writes.push((first * UNIT_BYTES, together));
-                free = left;
-                rest = &rest[count..];
-            }
+    /// Writes what the records up to the target put into the journal to its places, some at a time, by place: so the
+    /// device joins neighbours, and nobody who submits waits long for the state.
+    fn write_back(&self, target: u64) -> Result<()> {
+        let mut first = 0;
+        loop {
+            let units = units_through(&self.state(), first, target);
+            let Some(((last, _), _)) = units.last() else { return Ok(()) };
+            first = last + 1;
+            let writes: Vec<(u64, &[u8])> =
+                units.iter().map(|((place, _), bytes)| (place * UNIT_BYTES, &bytes[..])).collect();
             self.device.write_many(&writes)?;
+            let mut state = self.state();
+            for ((place, sequence), _) in &units {
+                state.drop_versions_before(*place, sequence + 1);
+            }
         }
-        Ok(())
     }
 
     /// Moves the ring's tail past all groups up to the target, and frees what they freed.
@@ -152,15 +135,18 @@ impl Engine {
     }
 }
 
-/// The newest version, not newer than the target, of every unit that waits to be written back; by place.
-fn units_through(state: &State, target: u64) -> Vec<((u64, u64), Bytes)> {
+/// From this place on, some units that wait to be written back: of each the newest version that is not newer than the
+/// target. They lie in the buffers of their groups, so they are aligned.
+fn units_through(state: &State, first: u64, target: u64) -> Vec<((u64, u64), Bytes)> {
     let mut units: Vec<((u64, u64), Bytes)> = Vec::new();
-    for ((place, sequence), bytes) in &state.unwritten {
+    for ((place, sequence), bytes) in state.unwritten.range((first, 0)..) {
         if *sequence > target {
             continue;
         }
+        let count = units.len();
         match units.last_mut() {
             Some(last) if last.0.0 == *place => *last = ((*place, *sequence), bytes.clone()),
+            _ if count == UNITS_MAX => break,
             _ => units.push(((*place, *sequence), bytes.clone())),
         }
     }

@@ -111,7 +111,11 @@ impl Engine {
         record.done = Some(done);
         state.prepared_count += 1;
         state.journal_queue.push_back(record);
-        self.signals.journal.notify_one();
+        if state.journal_wakes_at > 0 && state.journal_queue.len() >= state.journal_wakes_at {
+            state.journal_wakes_at = 0;
+            drop(state);
+            self.signals.journal.notify_one();
+        }
     }
 
     /// Makes a record of a change and publishes it, or says what is in the way and changes nothing.
@@ -414,6 +418,9 @@ impl Beginning {
             applied_through: self.last_sequence,
             certain_through: self.last_sequence,
             journal_queue: VecDeque::new(),
+            pace: super::pace::Pace::AT_ONCE,
+            journal_wakes_at: 0,
+            checkpoint_woken: false,
             apply_queue: VecDeque::new(),
             apply_bytes: 0,
             overlay: super::overlay::Overlay::default(),

@@ -4,6 +4,8 @@
 //! themselves, and an idle store commits a single write at once. The next group is written only after the flush of
 //! the one before, so at most the last group of a ring can be torn.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use types::Result;
 
@@ -13,11 +15,13 @@ use super::{
     engine::{Engine, JournalScratch},
     group::{EncodedGroup, GROUP_HEADER_BYTES, GroupHeader, Record, encode_group},
     keys::APPLIED_THROUGH,
+    pace::Pace,
     staging::UNIT_LENGTH,
     state::{GroupMark, PendingFree, State},
 };
 use crate::{
-    device::AlignedBuffer,
+    clock::now,
+    device::{AlignedBuffer, DEVICE_ALIGNMENT},
     key_value::KeyChange,
     object_store::{CommitCallback, UNIT_BYTES},
 };
@@ -26,12 +30,13 @@ use crate::{
 const GROUP_BYTES_MAX: usize = 4 << 20;
 /// Most bytes that go straight to their places with one group, so that small writes behind it wait only so long.
 const GROUP_DIRECT_BYTES_MAX: usize = 16 << 20;
-/// Bytes of one device write where pieces are copied together.
-pub(crate) const COPY_BYTES: usize = 1 << 20;
-/// Bytes copied together before direct runs are written: a whole object of the common size.
-const DIRECT_COPY_BYTES: usize = 4 << 20;
-/// Bytes of one of the writes they are cut into, so that a device with several channels uses them.
-const DIRECT_WRITE_BYTES: usize = 512 << 10;
+/// Bytes copied together before direct runs that are not aligned are written: a whole object of the common size.
+const COPY_BYTES: usize = 4 << 20;
+/// Bytes of durable records with which carrying them out begins at once. Less of them wait a moment for others: a
+/// batch of a hundred costs the database, and the changes of threads, less than a hundred batches.
+pub(crate) const APPLY_BATCH_BYTES: usize = 64 << 10;
+/// Records looked at under one hold of the state's lock: some ten microseconds, so that nobody who submits waits long.
+const RECORDS_PER_LOCK: usize = 32;
 /// Bytes of records that are durable and not carried out at which the journal waits: the database lags.
 const APPLY_BYTES_MAX: usize = 32 << 20;
 
@@ -100,13 +105,14 @@ impl Engine {
             flushed_through,
         );
         let group = encode_group(header, &records);
-        let written = self
-            .wait_ring(group.buffer.len() as u64)
-            .and_then(|()| self.write_runs(&records, scratch))
-            .and_then(|()| self.write_ring(position, &group.buffer))
-            .and_then(|()| self.device.flush());
+        let written = self.wait_ring(group.buffer.len() as u64).and_then(|()| {
+            let begun = now();
+            self.write_group(&records, position, &group.buffer, scratch)?;
+            self.device.flush()?;
+            Ok(now().saturating_sub(begun))
+        });
         match written {
-            Ok(()) => self.group_committed(records, group),
+            Ok(device_time) => self.group_committed(records, group, device_time),
             Err(error) => {
                 self.fail(&error, records.into_iter().filter_map(|record| record.done).collect());
             }
@@ -132,41 +138,40 @@ impl Engine {
         }
     }
 
-    /// Writes all direct runs to their places.
-    fn write_runs(&self, records: &[Record], scratch: &mut JournalScratch) -> Result<()> {
+    /// Writes a group at a ring position (around the ring's end in two pieces), and its direct runs to their places.
+    /// All of it side by side: none of it counts before the flush that follows, and opening asks for all of it.
+    fn write_group(&self, records: &[Record], position: u64, group: &[u8], scratch: &mut JournalScratch) -> Result<()> {
+        let offset = position % self.layout.ring_bytes;
+        let until_end = usize::try_from(self.layout.ring_bytes - offset).unwrap_or(usize::MAX);
+        let (first, second) = group.split_at(group.len().min(until_end));
+        let mut writes: Vec<(u64, &[u8])> = vec![(self.layout.ring_start + offset, first)];
+        if !second.is_empty() {
+            writes.push((self.layout.ring_start, second));
+        }
         let runs = records.iter().flat_map(|record| &record.runs);
         let mut pieces = runs.flat_map(|run| (run.place..).zip(&run.data)).peekable();
         while pieces.peek().is_some() {
-            // Network memory is not aligned for the device; one copy is a tenth of the write's time.
-            let copy = scratch.copy.get_or_insert_with(|| AlignedBuffer::zeroed(DIRECT_COPY_BYTES));
-            let mut places = Vec::with_capacity(DIRECT_COPY_BYTES / UNIT_LENGTH);
-            for (target, (place, piece)) in copy.chunks_exact_mut(UNIT_LENGTH).zip(&mut pieces) {
-                target.copy_from_slice(piece);
-                places.push(place);
-            }
-            let mut writes: Vec<(u64, &[u8])> = Vec::new();
-            let mut first = 0;
-            while first < places.len() {
-                let adjoining = (places[first]..).zip(&places[first..]).take_while(|(next, place)| next == *place);
-                let count = adjoining.take(DIRECT_WRITE_BYTES / UNIT_LENGTH).count();
-                writes.push((places[first] * UNIT_BYTES, &copy[first * UNIT_LENGTH..(first + count) * UNIT_LENGTH]));
-                first += count;
+            // What a session received lies as the device wants it; the rest is copied, a part of it at a time.
+            let copy = scratch.copy.get_or_insert_with(|| AlignedBuffer::zeroed(COPY_BYTES));
+            let mut free = &mut copy[..];
+            while let Some((place, piece)) = pieces.next_if(|(_, piece)| is_aligned(piece) || free.len() >= UNIT_LENGTH)
+            {
+                if is_aligned(piece) {
+                    writes.push((place * UNIT_BYTES, piece));
+                } else {
+                    let (target, rest) = std::mem::take(&mut free).split_at_mut(UNIT_LENGTH);
+                    target.copy_from_slice(piece);
+                    writes.push((place * UNIT_BYTES, target));
+                    free = rest;
+                }
             }
             self.device.write_many(&writes)?;
+            writes = Vec::new();
         }
-        Ok(())
+        if writes.is_empty() { Ok(()) } else { self.device.write_many(&writes) }
     }
 
-    /// Writes at a ring position; around the ring's end in two pieces.
-    fn write_ring(&self, position: u64, bytes: &[u8]) -> Result<()> {
-        let offset = position % self.layout.ring_bytes;
-        let until_end = usize::try_from(self.layout.ring_bytes - offset).unwrap_or(usize::MAX);
-        let (first, second) = bytes.split_at(bytes.len().min(until_end));
-        self.device.write(self.layout.ring_start + offset, first)?;
-        if second.is_empty() { Ok(()) } else { self.device.write(self.layout.ring_start, second) }
-    }
-
-    fn group_committed(&self, mut records: Vec<Record>, group: EncodedGroup) {
+    fn group_committed(&self, mut records: Vec<Record>, group: EncodedGroup, device_time: Duration) {
         let EncodedGroup { header, buffer } = group;
         let callbacks: Vec<CommitCallback> = records.iter_mut().filter_map(|record| record.done.take()).collect();
         let end_position = header.position + buffer.len() as u64;
@@ -194,14 +199,18 @@ impl Engine {
         state.durable_through = header.sequence_last();
         state.certain_through = header.flushed_through;
         state.groups.push_back(GroupMark { sequence_last: header.sequence_last(), end_position });
+        state.pace = Pace::after(&records, state.journal_queue.len(), device_time);
+        let lagging = state.apply_bytes;
         for record in records {
             state.apply_bytes += record.meta_bytes();
             state.apply_queue.push_back(record);
         }
-        self.signals.apply.notify_one();
-        if self.wants_checkpoint(&state) {
-            self.signals.checkpoint.notify_one();
+        // Woken when there is something at all, to look at the time, and when there is enough.
+        let crosses = lagging < APPLY_BATCH_BYTES && state.apply_bytes >= APPLY_BATCH_BYTES;
+        if lagging == 0 || crosses {
+            self.signals.apply.notify_one();
         }
+        self.wake_checkpoint(&mut state);
         drop(state);
         for done in callbacks {
             done(Ok(()));
@@ -225,19 +234,31 @@ impl Engine {
             key: Bytes::from_static(APPLIED_THROUGH),
             value: Bytes::copy_from_slice(&applied_through.to_le_bytes()),
         }];
-        let batch: Vec<&[KeyChange]> = records.iter().map(|record| &record.changes[..]).chain([&through[..]]).collect();
+        let mut batch: Vec<&[KeyChange]> = Vec::new();
+        for some in records.chunks(RECORDS_PER_LOCK) {
+            let state = self.state();
+            for record in some {
+                let stays = |change: &KeyChange| !state.overlay.is_replaced(record.sequence, applied_through, change);
+                batch.extend(
+                    record.changes.chunk_by(|one, other| stays(one) == stays(other)).filter(|part| stays(&part[0])),
+                );
+            }
+        }
+        batch.push(&through);
         if let Err(error) = self.keys.write(&batch) {
             self.fail(&error, Vec::new());
             return false;
         }
+        let mut records = records.into_iter().peekable();
+        while records.peek().is_some() {
+            let mut state = self.state();
+            for record in records.by_ref().take(RECORDS_PER_LOCK) {
+                self.applied(&mut state, record);
+            }
+        }
         let mut state = self.state();
-        for record in records {
-            self.applied(&mut state, record);
-        }
         state.applied_through = applied_through;
-        if self.wants_checkpoint(&state) {
-            self.signals.checkpoint.notify_one();
-        }
+        self.wake_checkpoint(&mut state);
         true
     }
 
@@ -254,4 +275,8 @@ impl Engine {
             state.pending_free.push_back(PendingFree { sequence: record.sequence, runs });
         }
     }
+}
+
+fn is_aligned(piece: &[u8]) -> bool {
+    piece.as_ptr().addr().is_multiple_of(DEVICE_ALIGNMENT)
 }

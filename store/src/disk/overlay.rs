@@ -90,6 +90,12 @@ impl Overlay {
         }
     }
 
+    /// Whether a change by this record need not be carried out, since a later one up to `through` sets the same key.
+    pub fn is_replaced(&self, sequence: u64, through: u64, change: &KeyChange) -> bool {
+        let (KeyChange::Put { key, .. } | KeyChange::Delete { key }) = change else { return false };
+        self.entries.get(key).is_some_and(|entry| entry.sequence > sequence && entry.sequence <= through)
+    }
+
     /// A copy of what lies in a range, to be merged with a view taken at the same moment.
     pub fn part(&self, begin: &Bytes, end: &Bytes) -> OverlayPart {
         if begin >= end {

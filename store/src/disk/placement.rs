@@ -44,12 +44,8 @@ impl Staging {
         let object = &mut self.objects[object];
         let mut pending: Vec<(u64, Bytes)> = Vec::new();
         for (segment, staged) in &mut object.segments {
-            let Some(mut data) = staged.data.take() else { continue };
-            for (unit, bytes) in data.iter_mut().enumerate() {
-                if let Some(bytes) = bytes.take() {
-                    pending.push((u64::from(*segment) * SEGMENT_UNITS as u64 + unit as u64, bytes));
-                }
-            }
+            let first = u64::from(*segment) * SEGMENT_UNITS as u64;
+            pending.extend(staged.data.drain(..).map(|(unit, bytes)| (first + unit as u64, bytes)));
         }
         let mut rest = &mut pending[..];
         while !rest.is_empty() {

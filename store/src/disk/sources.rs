@@ -139,10 +139,10 @@ pub(crate) fn missing_segment(number: u64, index: u32) -> Error {
 /// Remembers a header as the newest.
 pub(crate) fn keep_header(state: &mut State, object: &ObjectId, header: Option<Arc<Header>>) {
     let weight = 128 + object.name.name.len() + header.as_ref().map_or(0, |header| header.weight());
-    state.headers.insert(object.clone(), header, weight);
+    state.headers.replace(object, header, weight);
 }
 
 /// Remembers a segment as the newest.
 pub(crate) fn keep_segment(state: &mut State, number: u64, index: u32, segment: Arc<Segment>) {
-    state.segments.insert((number, index), segment, size_of::<Segment>() + 64);
+    state.segments.replace(&(number, index), segment, size_of::<Segment>() + 64);
 }

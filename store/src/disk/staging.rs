@@ -74,25 +74,26 @@ impl Effects {
 /// 64 units of a staged object.
 pub(crate) struct StagedSegment {
     pub mapping: Arc<Segment>,
-    /// New bytes that have no place yet.
-    pub data: Option<Box<[Option<Bytes>; SEGMENT_UNITS]>>,
+    /// New bytes that have no place yet, by unit, ascending.
+    pub data: Vec<(usize, Bytes)>,
     pub changed: bool,
 }
 
 impl StagedSegment {
     fn staged(&self, index: usize) -> Option<&Bytes> {
-        self.data.as_ref().and_then(|data| data[index].as_ref())
+        self.data.binary_search_by_key(&index, |(unit, _)| *unit).ok().map(|found| &self.data[found].1)
     }
 
     fn stage(&mut self, index: usize, bytes: Bytes) {
-        self.data.get_or_insert_with(|| Box::new([const { None }; SEGMENT_UNITS]))[index] = Some(bytes);
+        match self.data.binary_search_by_key(&index, |(unit, _)| *unit) {
+            Ok(found) => self.data[found].1 = bytes,
+            Err(place) => self.data.insert(place, (index, bytes)),
+        }
         self.changed = true;
     }
 
     fn drop_unit(&mut self, index: usize, effects: &mut Effects) {
-        if let Some(data) = &mut self.data {
-            data[index] = None;
-        }
+        self.data.retain(|(unit, _)| *unit != index);
         let unit = self.mapping.units[index];
         if !unit.is_hole() {
             effects.refer(unit, -1);
@@ -175,7 +176,7 @@ impl StagedObject {
                     Some(header) if header.segments.contains(index) => sources.segment(header.number, index)?,
                     _ => Arc::new(Segment::EMPTY),
                 };
-                Ok(entry.insert(StagedSegment { mapping, data: None, changed: false }))
+                Ok(entry.insert(StagedSegment { mapping, data: Vec::new(), changed: false }))
             }
         }
     }
@@ -319,7 +320,7 @@ impl StagedObject {
                 effects.refer(unit, 1);
             }
             let mapping = Arc::clone(&staged.mapping);
-            self.segments.insert(*index, StagedSegment { mapping, data: None, changed: true });
+            self.segments.insert(*index, StagedSegment { mapping, data: Vec::new(), changed: true });
         }
         let prefix = omap_key(header.number, &[]).len();
         for (key, value) in &omap {

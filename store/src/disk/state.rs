@@ -23,6 +23,7 @@ use super::{
     group::{DirectRun, Record},
     object::{Header, Segment},
     overlay::Overlay,
+    pace::Pace,
 };
 use crate::object_store::{CommitCallback, ConfigChanges};
 
@@ -79,6 +80,12 @@ pub(crate) struct State {
     /// The highest sequence that a group or superblock on the device says was flushed.
     pub certain_through: u64,
     pub journal_queue: VecDeque<Record>,
+    /// What the next group waits for.
+    pub pace: Pace,
+    /// With how many queued records the journal's thread wants to be woken; zero while it is not asleep.
+    pub journal_wakes_at: usize,
+    /// Whether the checkpoint's thread was told of work since it last looked for some.
+    pub checkpoint_woken: bool,
     pub apply_queue: VecDeque<Record>,
     pub apply_bytes: usize,
 

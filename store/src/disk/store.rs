@@ -14,6 +14,8 @@ use super::{
     checkpoint::Scope,
     engine::Engine,
     fsck::{self, FsckDepth, FsckReport, HearProgress, Problem, RepairMode},
+    journal::APPLY_BATCH_BYTES,
+    pace::Pace,
     replay::{self, EngineMemory},
     state::{Change, State},
     superblock::{Identity, SUPERBLOCK_OFFSETS, Superblock},
@@ -28,6 +30,9 @@ use crate::{
 /// How long an idle store waits before it makes its journal's end certain. Long enough that a client's next write
 /// does it instead, short enough that a power failure right after a write is the only case left.
 const IDLE_BEFORE_CERTAIN: Duration = Duration::from_millis(200);
+
+/// How long a durable record waits for others before it is carried out. Until then it is answered from memory.
+const BEFORE_APPLY: Duration = Duration::from_millis(5);
 
 /// Memory of one OSD's store unless told otherwise.
 const MEMORY_BYTES_DEFAULT: usize = 256 << 20;
@@ -51,7 +56,7 @@ impl Default for StoreOptions {
 }
 
 impl StoreOptions {
-    fn checked(&self) -> Result<Self> {
+    pub(crate) fn checked(&self) -> Result<Self> {
         if self.memory_bytes < MEMORY_BYTES_MIN {
             return Err(Error::invalid(format!(
                 "a store needs at least {MEMORY_BYTES_MIN} bytes of memory; {} are given",
@@ -61,7 +66,7 @@ impl StoreOptions {
         Ok(*self)
     }
 
-    fn engine_memory(&self) -> EngineMemory {
+    pub(crate) fn engine_memory(&self) -> EngineMemory {
         EngineMemory { cache_bytes: self.memory_bytes / 4, write_back_bytes: self.memory_bytes / 4 }
     }
 }
@@ -309,11 +314,11 @@ impl ObjectStore for DiskStore {
 type ThreadBody = fn(&Engine);
 
 /// Runs `step` whenever there is work, until the store refuses everything.
-fn run(engine: &Engine, signal: &Condvar, has_work: impl Fn(&State) -> bool, mut step: impl FnMut()) {
+fn run(engine: &Engine, signal: &Condvar, has_work: impl Fn(&mut State) -> bool, mut step: impl FnMut()) {
     loop {
         {
             let mut state = engine.state();
-            while state.refusal.is_none() && !has_work(&state) {
+            while state.refusal.is_none() && !has_work(&mut state) {
                 state = signal.wait(state).expect("a panic under the state's lock is a broken invariant");
             }
             if state.refusal.is_some() {
@@ -325,18 +330,23 @@ fn run(engine: &Engine, signal: &Condvar, has_work: impl Fn(&State) -> bool, mut
 }
 
 fn run_prepare(engine: &Engine) {
-    let has_work = |state: &State| !state.unprepared.is_empty() && !state.preparing;
+    let has_work = |state: &mut State| !state.unprepared.is_empty() && !state.preparing;
     run(engine, &engine.signals.prepare, has_work, || {
         engine.step_prepare();
     });
 }
 
+/// A batch is carried out when it is large, or when its oldest record has waited for a moment.
 fn run_apply(engine: &Engine) {
+    let is_enough = |state: &State| state.refusal.is_some() || state.apply_bytes >= APPLY_BATCH_BYTES;
     run(
         engine,
         &engine.signals.apply,
         |state| !state.apply_queue.is_empty(),
         || {
+            let waited =
+                engine.signals.apply.wait_timeout_while(engine.state(), BEFORE_APPLY, |state| !is_enough(state));
+            drop(waited.expect("a panic under the state's lock is a broken invariant"));
             engine.step_apply();
         },
     );
@@ -346,7 +356,10 @@ fn run_checkpoint(engine: &Engine) {
     run(
         engine,
         &engine.signals.checkpoint,
-        |state| engine.wants_checkpoint(state),
+        |state| {
+            state.checkpoint_woken = false;
+            engine.wants_checkpoint(state)
+        },
         || {
             let scope = engine.checkpoint_scope(&engine.state());
             if let Some(scope) = scope {
@@ -357,29 +370,61 @@ fn run_checkpoint(engine: &Engine) {
 }
 
 fn run_journal(engine: &Engine) {
+    // Waits for a group to grow are shorter than the 50 microseconds by which the kernel rounds timers up.
+    if let Err(error) = nix::sys::prctl::set_timerslack(1) {
+        tracing::debug!(%error, "timers of the journal stay coarse");
+    }
+    while let Some(work) = next_journal_work(engine) {
+        match work {
+            JournalWork::Group => engine.step_journal(),
+            JournalWork::Certain => engine.step_certain(),
+        };
+    }
+}
+
+/// What the journal's thread does next.
+enum JournalWork {
+    Group,
+    Certain,
+}
+
+/// Waits for a group: as long as its pace says for those that are likely to come, and without an end for the first.
+fn next_journal_work(engine: &Engine) -> Option<JournalWork> {
+    let mut state = engine.state();
+    let pace = std::mem::replace(&mut state.pace, Pace::AT_ONCE);
+    if pace.records > 1 {
+        state = sleep_until_queued(engine, state, pace.records, pace.patience);
+    }
     loop {
-        let mut idle = false;
-        {
-            let mut state = engine.state();
-            while state.refusal.is_none() && state.journal_queue.is_empty() && !idle {
-                let uncertain = state.certain_through < state.durable_through;
-                let wait = if uncertain { IDLE_BEFORE_CERTAIN } else { Duration::MAX };
-                let (woken, waited) = engine
-                    .signals
-                    .journal
-                    .wait_timeout(state, wait)
-                    .expect("a panic under the state's lock is a broken invariant");
-                state = woken;
-                idle = waited.timed_out();
-            }
-            if state.refusal.is_some() {
-                return;
-            }
+        if state.refusal.is_some() {
+            return None;
         }
-        if idle {
-            engine.step_certain();
-        } else {
-            engine.step_journal();
+        if !state.journal_queue.is_empty() {
+            return Some(JournalWork::Group);
+        }
+        let uncertain = state.certain_through < state.durable_through;
+        let wait = if uncertain { IDLE_BEFORE_CERTAIN } else { Duration::MAX };
+        state = sleep_until_queued(engine, state, 1, wait);
+        if uncertain && state.journal_queue.is_empty() && state.refusal.is_none() {
+            return Some(JournalWork::Certain);
         }
     }
+}
+
+/// Sleeps until so many records are queued, at most for so long.
+fn sleep_until_queued<'a>(
+    engine: &'a Engine,
+    mut state: MutexGuard<'a, State>,
+    records: usize,
+    wait: Duration,
+) -> MutexGuard<'a, State> {
+    state.journal_wakes_at = records;
+    let too_few = |state: &mut State| state.refusal.is_none() && state.journal_queue.len() < records;
+    let (mut state, _) = engine
+        .signals
+        .journal
+        .wait_timeout_while(state, wait, too_few)
+        .expect("a panic under the state's lock is a broken invariant");
+    state.journal_wakes_at = 0;
+    state
 }
