@@ -35,7 +35,7 @@ const IDLE_BEFORE_CERTAIN: Duration = Duration::from_millis(200);
 const BEFORE_APPLY: Duration = Duration::from_millis(5);
 
 /// Memory of one OSD's store unless told otherwise.
-const MEMORY_BYTES_DEFAULT: usize = 256 << 20;
+const MEMORY_BYTES_DEFAULT: usize = 1 << 30;
 /// The least that works at all.
 const MEMORY_BYTES_MIN: usize = 16 << 20;
 

@@ -8,7 +8,7 @@
 //!
 //! superblock (4096 bytes, little-endian)
 //!   0  magic          8   "ikastore"          96  osd            4
-//!   8  crc            4   of bytes 12..4096  100  -              4
+//!   8  crc            4   of bytes 12..4096  100  partition      2   further partitions 2
 //!  12  version        2                      104  device_bytes   8
 //!  14  oldest_reader  2                      112  ring_start     8
 //!  16  required       8   feature bits       120  ring_bytes     8
@@ -50,6 +50,11 @@ const CRC_END: usize = 12;
 const _: () = assert!(ENCODED_BYTES <= SUPERBLOCK_BYTES);
 const _: () = assert!(SUPERBLOCK_OFFSETS[1] + SUPERBLOCK_BYTES as u64 <= RING_START);
 const _: () = assert!(RING_START.is_multiple_of(UNIT_BYTES));
+
+/// Number of this partition, and how many there are besides it. A partition is a part of the device with superblocks,
+/// ring and data area of its own, told by the offsets in its superblock; the database is shared, with one
+/// `applied_through` for each (decision 0022).
+const ONE_PARTITION: [u16; 2] = [0, 0];
 
 /// Smallest ring: sixteen records of 64 KiB, the least that holds a transaction with a few small writes.
 pub(crate) const RING_BYTES_MIN: u64 = 1 << 20;
@@ -172,7 +177,9 @@ impl Superblock {
         out.extend_from_slice(&self.generation.to_le_bytes());
         out.extend_from_slice(&self.writes.to_le_bytes());
         out.extend_from_slice(osd);
-        out.extend_from_slice(&[0; 4]);
+        for word in ONE_PARTITION {
+            out.extend_from_slice(&word.to_le_bytes());
+        }
         let layout = &self.layout;
         for word in [
             layout.device_bytes,
@@ -219,6 +226,14 @@ impl Superblock {
             )));
         }
         decoder.take_u64()?;
+        let partition = [100, 102].map(|at| u16::from_le_bytes([bytes[at], bytes[at + 1]]));
+        if partition != ONE_PARTITION {
+            return Err(Error::invalid(format!(
+                "the store is divided in {} partitions, this being number {}; this program knows stores of one",
+                u32::from(partition[1]) + 1,
+                partition[0]
+            )));
+        }
         let mut identity = [0; Identity::ENCODED_BYTES];
         identity[..48].copy_from_slice(&bytes[32..80]);
         identity[48..].copy_from_slice(&bytes[96..100]);
@@ -328,7 +343,7 @@ mod tests {
     #[test]
     fn a_store_for_newer_programs_is_refused_with_the_reason() {
         let device = MemoryDevice::new(4 << 20);
-        for (at, word) in [(14, "format 9"), (16, "features 0x9")] {
+        for (at, word) in [(14, "format 9"), (16, "features 0x9"), (102, "in 10 partitions, this being number 0")] {
             let mut bytes = superblock(4).encode();
             bytes[at] = 9;
             let crc = crc32fast::hash(&bytes[CRC_END..]);
