@@ -4,13 +4,16 @@
 //! its cost stays linear. The functions work on slices of the compiled map and know nothing of trees, rules or retries.
 
 mod list;
+mod registers;
 mod straw;
 mod straw2;
 mod tree;
 mod uniform;
 
+pub use registers::Registers;
+
 pub(crate) use list::list_pick;
 pub(crate) use straw::{straw_lengths, straw_pick};
-pub(crate) use straw2::straw2_pick;
+pub(crate) use straw2::{LANES_MAX, Straws, TOGETHER, straw2_pick, straw2_pick_together};
 pub(crate) use tree::tree_pick;
 pub(crate) use uniform::{Permutation, permutation_pick};

@@ -8,9 +8,15 @@
 //! 2. Every list of numbers has the length that its bucket's algorithm reads.
 //! 3. The number of attempts of any rule is bounded, so every mapping ends.
 
+mod foresight;
+
 use std::collections::BTreeMap;
 
-use crate::bucket::{Permutation, list_pick, permutation_pick, straw_pick, straw2_pick, tree_pick};
+pub(crate) use foresight::Foresight;
+
+use crate::bucket::{
+    LANES_MAX, Permutation, Registers, Straws, list_pick, permutation_pick, straw_pick, straw2_pick, tree_pick,
+};
 use crate::error::Error;
 use crate::map::{Bucket, BucketContents, ChooseArgs, CrushMap, HASH_RJENKINS1, Rule, Tunables, slot_of};
 
@@ -90,7 +96,7 @@ pub(crate) struct Replacements {
 #[derive(Clone, Debug)]
 pub struct CompiledMap {
     nodes: Vec<Option<Node>>,
-    /// Items of buckets, and ids of choose arguments.
+    /// Items of buckets, and ids of choose arguments; behind the last as many zeros as are read at once.
     ids: Vec<i32>,
     /// Weights, sums, tree nodes and straws.
     numbers: Vec<u32>,
@@ -98,6 +104,8 @@ pub struct CompiledMap {
     pub(crate) rules: Vec<Option<Rule>>,
     pub(crate) max_devices: i32,
     pub(crate) tunables: Tunables,
+    /// Never wider than the processor's.
+    registers: Registers,
 }
 
 impl CompiledMap {
@@ -116,6 +124,7 @@ impl CompiledMap {
             rules: map.rules.clone(),
             max_devices: map.max_devices,
             tunables: map.tunables.clone(),
+            registers: Registers::widest(),
         };
         for bucket in &map.buckets {
             let node = bucket.as_ref().map(|bucket| compiled.add_bucket(bucket)).transpose()?;
@@ -132,6 +141,7 @@ impl CompiledMap {
             let replacements = compiled.add_choose_args(*id, set)?;
             compiled.replacements.insert(*id, replacements);
         }
+        compiled.ids.extend([0; LANES_MAX]);
         Ok(compiled)
     }
 
@@ -151,6 +161,11 @@ impl CompiledMap {
     #[must_use]
     pub fn has_choose_args(&self, id: i64) -> bool {
         self.replacements.contains_key(&id)
+    }
+
+    /// Draws with registers that are at most so wide, to measure or to compare; the draws stay the same.
+    pub fn limit_registers(&mut self, at_most: Registers) {
+        self.registers = Registers::widest().min(at_most);
     }
 
     fn add_ids(&mut self, ids: &[i32]) -> Span {
@@ -264,13 +279,13 @@ impl CompiledMap {
                 let replacement =
                     replacements.and_then(|set| set.by_slot[slot_of(node.id).expect("nodes are buckets")].as_ref());
                 let (ids, weights) = match replacement {
-                    None => (items, weights),
+                    None => (node.items, weights),
                     Some(replacement) => (
-                        replacement.ids.map_or(items, |ids| ids.of(&self.ids)),
+                        replacement.ids.unwrap_or(node.items),
                         *replacement.weights.get(position).or(replacement.weights.last()).unwrap_or(&weights),
                     ),
                 };
-                straw2_pick(ids, weights.weights.of(&self.numbers), weights.heaviest, x, r)
+                straw2_pick(self.registers, self.straws(ids, weights), x, r)
             }
             Kind::Uniform => return self.pick_by_permutation(node, permutations, x, r),
             Kind::List { weights, sums } => {
@@ -281,6 +296,10 @@ impl CompiledMap {
         };
         // A tree whose weights do not add up can be led to a leaf without item.
         items.get(index).copied().unwrap_or(i32::MAX)
+    }
+
+    fn straws(&self, ids: Span, draws: Draws) -> Straws<'_> {
+        Straws { ids: &self.ids[ids.start..], weights: draws.weights.of(&self.numbers), heaviest: draws.heaviest }
     }
 
     /// The item that a bucket, which must not be empty, draws by permutation, whatever its kind.

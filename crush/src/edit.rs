@@ -10,6 +10,7 @@ mod items;
 mod location;
 mod rules;
 mod shadows;
+mod weight_sets;
 mod weights;
 
 pub use location::{Location, is_valid_name};

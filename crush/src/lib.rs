@@ -26,6 +26,7 @@ pub mod tool;
 mod tree;
 pub mod weight;
 
+pub use bucket::Registers;
 pub use compiled::{CompiledMap, DEPTH_MAX, TRIES_MAX};
 pub use edit::{Location, Mode, is_valid_name};
 pub use error::{Error, ErrorKind};

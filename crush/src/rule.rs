@@ -12,7 +12,7 @@ mod choose_firstn;
 mod choose_indep;
 mod multi_step_retry;
 
-use crate::compiled::{CompiledMap, Permutations, Replacements};
+use crate::compiled::{CompiledMap, Foresight, Permutations, Replacements};
 use crate::hash::hash32_2;
 use crate::map::{ITEM_NONE, Rule, Step, WEIGHT_ONE};
 
@@ -26,6 +26,7 @@ pub const RESULT_MAX: usize = 1 << 16;
 #[derive(Clone, Debug, Default)]
 pub struct Workspace {
     permutations: Permutations,
+    foresight: Foresight,
     at_hand: Vec<i32>,
     chosen: Vec<i32>,
     leaves: Vec<i32>,
@@ -74,6 +75,7 @@ struct Mapping<'a> {
 /// The memory that choosing changes.
 struct Scratch<'a> {
     permutations: &'a mut Permutations,
+    foresight: &'a mut Foresight,
     tries: Option<&'a mut Vec<u32>>,
 }
 
@@ -120,6 +122,7 @@ impl CompiledMap {
         let result_max = result_max.min(RESULT_MAX);
         let mapping = Mapping { map: self, replacements: self.replacements(choose_args), weights, x };
         workspace.permutations.begin(self.node_count());
+        workspace.foresight.forget();
         for list in [&mut workspace.at_hand, &mut workspace.chosen, &mut workspace.leaves] {
             list.clear();
             list.resize(result_max, ITEM_NONE);
@@ -208,8 +211,8 @@ impl Mapping<'_> {
         result_max: usize,
         workspace: &mut Workspace,
     ) -> usize {
-        let Workspace { permutations, at_hand, chosen, leaves, tries, ways: _ } = workspace;
-        let mut scratch = Scratch { permutations, tries: tries.as_mut() };
+        let Workspace { permutations, foresight, at_hand, chosen, leaves, tries, ways: _ } = workspace;
+        let mut scratch = Scratch { permutations, foresight, tries: tries.as_mut() };
         let mut filled = 0;
         for item in &at_hand[..count_at_hand] {
             let Some(wanted) = wanted_count(shape.count, result_max) else { continue };
@@ -233,6 +236,9 @@ impl Mapping<'_> {
                     parent_r: 0,
                 };
                 let leaves = shape.to_leaf.then_some(leaves);
+                if self.replacements.is_none() && wanted > 1 {
+                    self.map.foresee(scratch.foresight, node, self.x);
+                }
                 filled += self.choose_firstn(&settings, &request, &mut scratch, out, 0, leaves);
             } else {
                 let places = usize::try_from(wanted).unwrap_or(usize::MAX).min(room);

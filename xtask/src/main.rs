@@ -44,8 +44,10 @@ enum Word {
     Sim(simulator::Sitting),
     /// Tells the story of one seed: every event, or those of one placement group or object.
     Replay(simulator::Replay),
-    /// Measures a cluster of three OSDs on this machine: the figures of docs/performance.md.
+    /// Measures on this machine: a cluster of three OSDs, or `placement` or its `quality`; the figures of docs/.
     Bench {
+        /// What to measure instead of a cluster, and where a plot goes.
+        what: Vec<String>,
         /// Seconds of each measurement.
         #[arg(long, default_value_t = 10)]
         seconds: u32,
@@ -81,7 +83,11 @@ fn run(word: Word, root: &Path) -> Result<()> {
         }
         Word::Sim(sitting) => simulator::sit(root, &sitting),
         Word::Replay(replay) => simulator::replay(root, &replay),
-        Word::Bench { seconds } => bench::run(root, seconds),
+        Word::Bench { what, seconds } if what.is_empty() => bench::run(root, seconds),
+        Word::Bench { what, .. } => {
+            let arguments = ["run", "--locked", "--quiet", "--package", "ika-bench", "--"];
+            steps::cargo(root, &[&arguments[..], &what.iter().map(String::as_str).collect::<Vec<_>>()].concat())
+        }
     }
 }
 

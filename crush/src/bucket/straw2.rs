@@ -8,14 +8,12 @@
 
 use std::sync::LazyLock;
 
+use super::Registers;
 use crate::hash::hash32_3_lanes;
 use crate::logarithm::{HASH_VALUES, distances};
 
-/// How many items are hashed at once, as long as there are more than [`NARROW`].
-const WIDE: usize = 32;
-
-/// How many items the last block takes when so many are left, or fewer.
-const NARROW: usize = 16;
+/// The most items that are hashed at once, by any registers.
+pub(crate) const LANES_MAX: usize = 32;
 
 /// By how many bits a distance is shifted to be an index of the thresholds: they have 2,048 entries, 8 KiB.
 const THRESHOLD_SHIFT: u32 = 37;
@@ -57,57 +55,133 @@ impl Thresholds {
     }
 }
 
-/// The index of the item drawn. `ids` are hashed (the items, or what choose arguments put in their place); `heaviest` is at
-/// least the greatest weight.
+/// What is drawn from.
+#[derive(Clone, Copy)]
+pub(crate) struct Straws<'a> {
+    /// The ids that are hashed, those of the items or what choose arguments put in their place; and behind the last of them
+    /// at least [`LANES_MAX`] numbers more, whatever they are, so that blocks can be read whole.
+    pub(crate) ids: &'a [i32],
+    /// As many as there are items.
+    pub(crate) weights: &'a [u32],
+    /// At least the greatest weight.
+    pub(crate) heaviest: u32,
+}
+
+/// The index of the item drawn. `registers` are not wider than the processor's.
 #[inline]
-pub(crate) fn straw2_pick(ids: &[i32], weights: &[u32], heaviest: u32, x: u32, r: u32) -> usize {
-    #[cfg(target_arch = "x86_64")]
-    {
-        if std::arch::is_x86_feature_detected!("avx512f") {
-            // SAFETY: the processor has been asked for the one feature that the function needs.
-            return unsafe { pick_with_avx512(ids, weights, heaviest, x, r) };
-        }
-        if std::arch::is_x86_feature_detected!("avx2") {
-            // SAFETY: as above.
-            return unsafe { pick_with_avx2(ids, weights, heaviest, x, r) };
-        }
+pub(crate) fn straw2_pick(registers: Registers, straws: Straws<'_>, x: u32, r: u32) -> usize {
+    match registers {
+        // SAFETY: whoever has these registers has asked the processor for the one feature that the function needs.
+        #[cfg(target_arch = "x86_64")]
+        Registers::Bits512 => unsafe { pick_with_avx512(straws, x, r) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        Registers::Bits256 => unsafe { pick_with_avx2(straws, x, r) },
+        _ => pick_in_lanes::<32, 16>(straws, x, r),
     }
-    pick_in_lanes(ids, weights, heaviest, x, r)
 }
 
 /// The same code, compiled for registers that are twice as wide.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn pick_with_avx2(ids: &[i32], weights: &[u32], heaviest: u32, x: u32, r: u32) -> usize {
-    pick_in_lanes(ids, weights, heaviest, x, r)
+fn pick_with_avx2(straws: Straws<'_>, x: u32, r: u32) -> usize {
+    pick_in_lanes::<32, 16>(straws, x, r)
 }
 
 /// The same, four times as wide.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
-fn pick_with_avx512(ids: &[i32], weights: &[u32], heaviest: u32, x: u32, r: u32) -> usize {
-    pick_in_lanes(ids, weights, heaviest, x, r)
+fn pick_with_avx512(straws: Straws<'_>, x: u32, r: u32) -> usize {
+    pick_in_lanes::<32, 16>(straws, x, r)
+}
+
+/// Takes blocks of `WIDE` items as long as more than `NARROW` are left.
+#[inline(always)]
+fn pick_in_lanes<const WIDE: usize, const NARROW: usize>(straws: Straws<'_>, x: u32, r: u32) -> usize {
+    const { assert!(NARROW <= WIDE && WIDE <= LANES_MAX, "whole blocks can be read") };
+    let Straws { ids, weights, heaviest } = straws;
+    let count = weights.len();
+    let mut best = Best::new(heaviest);
+    let mut at = 0;
+    while count - at > NARROW {
+        best.consider(at, &weights[at..], &hash_block::<WIDE>(&ids[at..], x, r));
+        at = count.min(at + WIDE);
+    }
+    if at < count {
+        best.consider(at, &weights[at..], &hash_block::<NARROW>(&ids[at..], x, r));
+    }
+    best.index
+}
+
+/// The hashes of the first ids, as many as there are lanes; lanes behind the last id are hashed for nothing.
+#[inline(always)]
+fn hash_block<const LANES: usize>(ids: &[i32], x: u32, r: u32) -> [u32; LANES] {
+    hash32_3_lanes(x, ids.first_chunk().expect("behind the ids are as many numbers as lanes"), &[r; LANES])
+}
+
+/// How many draws are made together: the attempt numbers 0, 1 and 2.
+pub(crate) const TOGETHER: usize = 3;
+
+/// Items of each that are hashed at once, then.
+const BLOCK: usize = 16;
+
+/// The attempt number of each lane.
+const TOGETHER_NUMBERS: [u32; TOGETHER * BLOCK] = {
+    let mut numbers = [0; TOGETHER * BLOCK];
+    let mut lane = BLOCK;
+    while lane < TOGETHER * BLOCK {
+        numbers[lane] = numbers[lane - BLOCK] + 1;
+        lane += 1;
+    }
+    numbers
+};
+
+/// The index of the item that each draws, the first with the attempt number 0, the second with 1, and so on. Three at once take
+/// hardly longer than one: the processor works on the others while one waits for itself.
+pub(crate) fn straw2_pick_together(registers: Registers, straws: [Straws<'_>; TOGETHER], x: u32) -> [usize; TOGETHER] {
+    match registers {
+        // SAFETY: as in `straw2_pick`.
+        #[cfg(target_arch = "x86_64")]
+        Registers::Bits512 => unsafe { pick_together_with_avx512(straws, x) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        Registers::Bits256 => unsafe { pick_together_with_avx2(straws, x) },
+        _ => pick_together_in_lanes(straws, x),
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn pick_together_with_avx2(straws: [Straws<'_>; TOGETHER], x: u32) -> [usize; TOGETHER] {
+    pick_together_in_lanes(straws, x)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+fn pick_together_with_avx512(straws: [Straws<'_>; TOGETHER], x: u32) -> [usize; TOGETHER] {
+    pick_together_in_lanes(straws, x)
 }
 
 #[inline(always)]
-fn pick_in_lanes(ids: &[i32], weights: &[u32], heaviest: u32, x: u32, r: u32) -> usize {
-    let mut best = Best {
-        table: distances(),
-        thresholds: &THRESHOLDS,
-        heaviest: u64::from(heaviest),
-        index: 0,
-        quotient: u64::MAX,
-        threshold: 0,
-    };
-    let mut at = 0;
-    while ids.len() - at > NARROW {
-        best.consider_block::<WIDE>(ids, weights, at, x, r);
-        at = ids.len().min(at + WIDE);
+fn pick_together_in_lanes(straws: [Straws<'_>; TOGETHER], x: u32) -> [usize; TOGETHER] {
+    let mut best = straws.map(|straws| Best::new(straws.heaviest));
+    let longest = straws.iter().map(|straws| straws.weights.len()).max().unwrap_or(0);
+    for at in (0..longest).step_by(BLOCK) {
+        let mut ids = [0i32; TOGETHER * BLOCK];
+        for (ids, straws) in ids.chunks_exact_mut(BLOCK).zip(&straws) {
+            // The shorter ones wait at their first block.
+            let from = if at < straws.weights.len() { at } else { 0 };
+            ids.copy_from_slice(&straws.ids[from..from + BLOCK]);
+        }
+        let hashes = hash32_3_lanes(x, &ids, &TOGETHER_NUMBERS);
+        let (blocks, _) = hashes.as_chunks::<BLOCK>();
+        for ((straws, block), best) in straws.iter().zip(blocks).zip(&mut best) {
+            if let Some(left) = straws.weights.get(at..).filter(|left| !left.is_empty()) {
+                best.consider(at, left, block);
+            }
+        }
     }
-    if at < ids.len() {
-        best.consider_block::<NARROW>(ids, weights, at, x, r);
-    }
-    best.index
+    best.map(|best| best.index)
 }
 
 struct Best<'a> {
@@ -123,21 +197,19 @@ struct Best<'a> {
 }
 
 impl Best<'_> {
-    /// Draws for the items from this one on, as many as there are lanes.
     #[inline(always)]
-    fn consider_block<const LANES: usize>(&mut self, ids: &[i32], weights: &[u32], first: usize, x: u32, r: u32) {
-        let hashes = match ids[first..].first_chunk::<LANES>() {
-            Some(block) => hash32_3_lanes(x, block, r),
-            None => {
-                let rest = &ids[first..];
-                let mut block = [0i32; LANES];
-                block[..rest.len()].copy_from_slice(rest);
-                hash32_3_lanes(x, &block, r)
-            }
-        };
-        self.consider(first, &weights[first..], &hashes);
+    fn new(heaviest: u32) -> Self {
+        Self {
+            table: distances(),
+            thresholds: &THRESHOLDS,
+            heaviest: u64::from(heaviest),
+            index: 0,
+            quotient: u64::MAX,
+            threshold: 0,
+        }
     }
 
+    /// Looks at the items from this one on, as many as there are lanes.
     #[inline(always)]
     fn consider<const LANES: usize>(&mut self, first: usize, weights: &[u32], hashes: &[u32; LANES]) {
         let mut low = [0u32; LANES];
@@ -193,7 +265,7 @@ impl Best<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{NARROW, WIDE, straw2_pick};
+    use super::{LANES_MAX, Registers, Straws, straw2_pick, straw2_pick_together};
     use crate::hash::hash32_3;
     use crate::logarithm::distances;
 
@@ -209,22 +281,34 @@ mod tests {
 
     #[test]
     fn the_shortcuts_change_no_draw() {
-        let weight_kinds: [fn(usize) -> u32; 6] = [
+        let weight_kinds: [fn(usize) -> u32; 9] = [
             |_| 0x1_0000,
+            |_| 1,
+            |_| 1 << 27,
+            |_| 1 << 30,
             |index| u32::try_from(index).unwrap() * 77_777,
             |index| if index % 3 == 0 { 0 } else { 1 },
             |_| u32::MAX,
             |index| 1 << (index % 32),
             |_| 0,
         ];
-        for size in [1, 2, NARROW - 1, NARROW, NARROW + 1, WIDE, WIDE + 1, WIDE + NARROW, 3 * WIDE + 5] {
-            let ids: Vec<i32> = (0..size).map(|index| i32::try_from(index).unwrap() * 31 - 100).collect();
+        for size in [1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 48, 3 * LANES_MAX + 5] {
+            let ids: Vec<i32> = (0..size + LANES_MAX).map(|index| i32::try_from(index).unwrap() * 31 - 100).collect();
             for weight in weight_kinds {
                 let weights: Vec<u32> = (0..size).map(weight).collect();
-                let heaviest = weights.iter().copied().max().unwrap_or(0);
+                let straws =
+                    Straws { ids: &ids, weights: &weights, heaviest: weights.iter().copied().max().unwrap_or(0) };
                 for x in 0..2_000 {
-                    let picked = straw2_pick(&ids, &weights, heaviest, x, x % 5);
-                    assert_eq!(picked, defined(&ids, &weights, x, x % 5), "{size} items, input {x}, {weights:?}");
+                    let expected = defined(&ids[..size], &weights, x, x % 5);
+                    for registers in Registers::available() {
+                        let picked = straw2_pick(registers, straws, x, x % 5);
+                        assert_eq!(picked, expected, "{registers}, {size} items, input {x}, {weights:?}");
+                        let shorter = Straws { weights: &weights[..size.div_ceil(2)], ..straws };
+                        let together = straw2_pick_together(registers, [straws, shorter, straws], x);
+                        let expected = [(&weights[..], 0), (shorter.weights, 1), (&weights[..], 2)];
+                        let expected = expected.map(|(weights, r)| defined(&ids[..weights.len()], weights, x, r));
+                        assert_eq!(together, expected, "{registers}, {size} items, input {x}, {weights:?}");
+                    }
                 }
             }
         }

@@ -53,15 +53,15 @@ fn mix<const LANES: usize>(a: &mut Lanes<LANES>, b: &mut Lanes<LANES>, c: &mut L
     c.fold(*a, *b, b.right::<15>());
 }
 
-/// [`super::hash32_3`] of `a`, each of `b`, and `c`.
+/// [`super::hash32_3`] of `a`, each of `b`, and each of `c`.
 #[inline(always)]
-pub(crate) fn hash32_3_lanes<const LANES: usize>(a: u32, b: &[i32; LANES], c: u32) -> [u32; LANES] {
-    let mut b = Lanes(b.map(i32::cast_unsigned));
+pub(crate) fn hash32_3_lanes<const LANES: usize>(a: u32, b: &[i32; LANES], c: &[u32; LANES]) -> [u32; LANES] {
+    let (mut b, mut c) = (Lanes(b.map(i32::cast_unsigned)), Lanes(*c));
     let mut hash = b;
-    for lane in &mut hash.0 {
-        *lane ^= SEED ^ a ^ c;
+    for lane in 0..LANES {
+        hash.0[lane] ^= SEED ^ a ^ c.0[lane];
     }
-    let (mut a, mut c, mut x, mut y) = (Lanes::of(a), Lanes::of(c), Lanes::of(FILLER_X), Lanes::of(FILLER_Y));
+    let (mut a, mut x, mut y) = (Lanes::of(a), Lanes::of(FILLER_X), Lanes::of(FILLER_Y));
     mix(&mut a, &mut b, &mut hash);
     mix(&mut c, &mut x, &mut hash);
     mix(&mut y, &mut a, &mut hash);
@@ -79,7 +79,7 @@ mod tests {
     fn lanes_hash_as_single_values_do() {
         for x in [0, 1, 0xffff_ffff, 0x1234_5678] {
             let ids: [i32; 32] = std::array::from_fn(|lane| i32::try_from(lane).unwrap() * 7_919 - 40_000);
-            let hashes = hash32_3_lanes(x, &ids, 3);
+            let hashes = hash32_3_lanes(x, &ids, &[3; 32]);
             for (id, hash) in ids.iter().zip(hashes) {
                 assert_eq!(hash, hash32_3(x, id.cast_unsigned(), 3));
             }

@@ -85,6 +85,8 @@ impl Mapping<'_> {
                         && local_retries > settings.local_fallback_tries;
                     let item = if by_permutation {
                         self.map.pick_by_permutation(node, scratch.permutations, self.x, r)
+                    } else if let Some(item) = scratch.foresight.recall(node.id, r) {
+                        item
                     } else {
                         self.map.pick(node, self.replacements, scratch.permutations, self.x, r, placed.len())
                     };

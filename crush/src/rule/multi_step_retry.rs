@@ -80,7 +80,11 @@ impl Mapping<'_> {
         let depth = block.levels.len();
         workspace.ways.clear();
         workspace.ways.resize(places * depth, ITEM_NONE);
-        let mut scratch = Scratch { permutations: &mut workspace.permutations, tries: workspace.tries.as_mut() };
+        let mut scratch = Scratch {
+            permutations: &mut workspace.permutations,
+            foresight: &mut workspace.foresight,
+            tries: workspace.tries.as_mut(),
+        };
         for place in 0..places {
             let mut found = None;
             for descent in 0..block.descents {

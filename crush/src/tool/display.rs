@@ -11,7 +11,11 @@ use crate::weight::to_float;
 impl Run<'_> {
     pub(super) fn display(&mut self, map: &CrushMap, arguments: &Arguments) -> Result<(), Stop> {
         if let Some(item) = arguments.show_location {
-            let by_type: BTreeMap<String, String> = map.location_of(item).into_iter().collect();
+            // One line per type: of several buckets of a type above each other the nearest counts.
+            let mut by_type = BTreeMap::new();
+            for (type_name, name) in map.location_of(item) {
+                by_type.entry(type_name).or_insert(name);
+            }
             for (type_name, name) in by_type {
                 self.say(&format!("{type_name}\t{name}"));
             }

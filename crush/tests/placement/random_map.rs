@@ -90,9 +90,9 @@ impl Maker<'_> {
             0 => {}
             1 => {
                 for (name, below) in [
-                    ("choose_local_tries", 4),
-                    ("choose_local_fallback_tries", 6),
-                    ("choose_total_tries", 60),
+                    ("choose_local_tries", 8),
+                    ("choose_local_fallback_tries", 12),
+                    ("choose_total_tries", 200),
                     ("chooseleaf_descend_once", 2),
                     ("chooseleaf_vary_r", 4),
                     ("chooseleaf_stable", 2),
@@ -382,7 +382,11 @@ impl RandomMap {
             .to_owned(),
         );
         let first = random.below(1 << 20);
-        for (option, value) in [("--num-rep", 1 + random.below(8)), ("--min-x", first), ("--max-x", first + 63)] {
+        for (option, value) in [
+            ("--num-rep", if one_in(random, 10) { 1 + random.below(300) } else { 1 + random.below(8) }),
+            ("--min-x", first),
+            ("--max-x", first + 63),
+        ] {
             command.extend([option.to_owned(), value.to_string()]);
         }
         if one_in(random, 4) {
