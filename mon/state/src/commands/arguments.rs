@@ -74,7 +74,7 @@ pub(crate) fn parse(
         texts.insert(argument.name, value.clone());
     }
     let mut values = BTreeMap::new();
-    for argument in spec.arguments {
+    for argument in spec.all_arguments() {
         match texts.get(argument.name) {
             Some(text) => {
                 if let Some(value) = parse_value(spec, argument, text)? {
@@ -117,8 +117,7 @@ fn unknown_command(table: &[CommandSpec], words: &[&str]) -> Error {
 
 fn find(spec: &'static CommandSpec, name: &str) -> Result<&'static ArgumentSpec> {
     let name = name.replace('-', "_");
-    spec.arguments
-        .iter()
+    spec.all_arguments()
         .find(|argument| argument.name == name)
         .ok_or_else(|| Error::invalid(format!("`{}` has no argument `{name}`: {}", spec.prefix, spec.usage())))
 }

@@ -20,14 +20,14 @@ use crate::{
 };
 
 /// Changes a copy of the hierarchy and adds it to the draft.
-fn edit(draft: &mut Draft, edit: impl FnOnce(&mut CrushMap) -> Result<()>) -> Result<()> {
+pub(super) fn edit(draft: &mut Draft, edit: impl FnOnce(&mut CrushMap) -> Result<()>) -> Result<()> {
     let mut crush = CrushMap::clone(&draft.map().crush);
     edit(&mut crush)?;
     if crush == *draft.map().crush { Ok(()) } else { draft.change(Change::Crush(Arc::new(crush))) }
 }
 
 /// The device or bucket of this name.
-fn item_by_name(crush: &CrushMap, name: &str) -> Result<i32> {
+pub(super) fn item_by_name(crush: &CrushMap, name: &str) -> Result<i32> {
     crush.item_by_name(name).ok_or_else(|| match nearest(name, crush.names().values().map(String::as_str)) {
         Some(other) => Error::not_found(format!("there is no `{name}` in the placement tree; did you mean `{other}`?")),
         None => Error::not_found(format!("there is no `{name}` in the placement tree; `osd crush tree` shows it")),
@@ -35,7 +35,7 @@ fn item_by_name(crush: &CrushMap, name: &str) -> Result<i32> {
 }
 
 /// `rack=r1 root=default` as pairs.
-fn location(words: &[String]) -> Result<Vec<(&str, &str)>> {
+pub(super) fn location(words: &[String]) -> Result<Vec<(&str, &str)>> {
     words
         .iter()
         .map(|word| {
@@ -177,6 +177,33 @@ pub(super) fn rule_create_replicated(_: &View<'_>, draft: &mut Draft, arguments:
     Ok(answer_status(format!("created rule {name}")))
 }
 
+/// Ceph: create crush rule <name> for an erasure coded pool; its two settings let a choice among few hosts succeed.
+pub(super) fn rule_create_erasure(_: &View<'_>, draft: &mut Draft, arguments: &Arguments) -> Result<CommandAnswer> {
+    let name = arguments.text("name");
+    if draft.map().crush.rule_by_name(name).is_some() {
+        return Ok(answer_status(format!("rule {name} already exists")));
+    }
+    if let Some(profile) = arguments.text_if("profile").filter(|profile| *profile != "default") {
+        return Err(Error::not_found(format!("there is no erasure code profile `{profile}`; there is `default`")));
+    }
+    let root = hierarchy::ROOT;
+    edit(draft, |crush| crush.create_simple_rule(name, root, "host", Mode::Indep, None).map(drop).map_err(from_crush))?;
+    Ok(answer_status(format!("created rule {name}")))
+}
+
+/// Ceph: create crush rule <name> to start from <root>, replicate across buckets of type <type>, using a choose mode of
+/// <firstn|indep> (default firstn).
+pub(super) fn rule_create_simple(_: &View<'_>, draft: &mut Draft, arguments: &Arguments) -> Result<CommandAnswer> {
+    let name = arguments.text("name");
+    if draft.map().crush.rule_by_name(name).is_some() {
+        return Ok(answer_status(format!("rule {name} already exists")));
+    }
+    let (root, kind) = (arguments.text("root"), arguments.text("type"));
+    let mode = if arguments.text_if("mode") == Some("indep") { Mode::Indep } else { Mode::FirstN };
+    edit(draft, |crush| crush.create_simple_rule(name, root, kind, mode, None).map(drop).map_err(from_crush))?;
+    Ok(answer_status(format!("created rule {name}")))
+}
+
 pub(super) fn rule_rm(_: &View<'_>, draft: &mut Draft, arguments: &Arguments) -> Result<CommandAnswer> {
     let name = arguments.text("name");
     let Some(id) = draft.map().crush.rule_by_name(name) else {
@@ -309,11 +336,23 @@ pub(super) fn getcrushmap(view: &View<'_>, _: &Arguments) -> Result<CommandAnswe
     })
 }
 
+/// Ceph's binary form, or its text: what is text from its first byte on is no binary map, whose fourth byte is zero.
+fn read_hierarchy(input: &[u8]) -> Result<CrushMap> {
+    match std::str::from_utf8(input) {
+        Ok(text) if !input.contains(&0) => {
+            crush::text::compile(text).map_err(|error| Error::invalid(error.to_string()))
+        }
+        _ => CrushMap::decode(input).map_err(from_crush),
+    }
+}
+
 pub(super) fn setcrushmap(_: &View<'_>, draft: &mut Draft, arguments: &Arguments) -> Result<CommandAnswer> {
     if arguments.input.is_empty() {
-        return Err(Error::invalid("no input was given; it would be a placement hierarchy in Ceph's binary form"));
+        return Err(Error::invalid(
+            "no input was given; it would be a placement hierarchy in Ceph's binary or text form (-i)",
+        ));
     }
-    let crush = CrushMap::decode(&arguments.input).map_err(from_crush)?;
+    let crush = read_hierarchy(&arguments.input)?;
     for pool in draft.map().pools.values() {
         if crush.rule(pool.crush_rule).is_none() {
             return Err(Error::invalid(format!(

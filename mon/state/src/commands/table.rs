@@ -113,6 +113,9 @@ pub(crate) const FORCE: ArgumentSpec = may("force", ArgumentKind::Confirm);
 /// `--yes-i-really-really-mean-it`.
 pub(crate) const CONFIRM_TWICE: ArgumentSpec = may("yes_i_really_really_mean_it", ArgumentKind::Confirm);
 
+/// `--dry-run`: every command that changes where data is takes it.
+pub(crate) const DRY_RUN: ArgumentSpec = may("dry_run", ArgumentKind::Confirm);
+
 impl ArgumentKind {
     /// What would be right, as the object of "it would be …".
     pub fn expectation(self) -> String {
@@ -162,10 +165,19 @@ impl ArgumentKind {
 }
 
 impl CommandSpec {
+    /// All arguments: those declared, and `--dry-run` where data may move.
+    pub fn all_arguments(&self) -> impl Iterator<Item = &'static ArgumentSpec> + use<> {
+        const MOVING: [&str; 6] =
+            ["osd crush ", "osd setcrushmap", "osd out", "osd in", "osd reweight", "osd pg-upmap"];
+        let moves =
+            matches!(self.handler, Handler::Change(_)) && MOVING.iter().any(|head| self.prefix.starts_with(head));
+        self.arguments.iter().chain(moves.then_some(&DRY_RUN))
+    }
+
     /// `osd pool rename <source> <target>`.
     pub fn usage(&self) -> String {
         let mut usage = self.prefix.to_owned();
-        for argument in self.arguments {
+        for argument in self.all_arguments() {
             let dots = if argument.kind.is_repeated() { "..." } else { "" };
             usage += &match (argument.kind, argument.need) {
                 (ArgumentKind::Confirm, _) => format!(" [--{}]", argument.name.replace('_', "-")),
@@ -179,8 +191,7 @@ impl CommandSpec {
     /// The declaration as JSON.
     pub fn describe(&self) -> Value {
         let arguments: Vec<Value> = self
-            .arguments
-            .iter()
+            .all_arguments()
             .map(|argument| {
                 let mut described = argument.kind.describe();
                 described["name"] = json!(argument.name);

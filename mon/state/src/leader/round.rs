@@ -16,7 +16,7 @@ use wire::{CommandId, ControlReply, ControlRequest};
 use super::{Owed, Work, command_id};
 use crate::{
     answers::{ANSWER_BYTES_MAX, Known},
-    commands::{self, Handler, TABLE, view::View},
+    commands::{self, DRY_RUN, Handler, TABLE, view::View},
     draft::Draft,
     entry::{Entry, LogLevel},
     memory::{ClientBlock, Memory},
@@ -191,6 +191,15 @@ impl<'a> Round<'a> {
         let Handler::Change(change) = spec.handler else {
             return Err(Error::internal(format!("`{}` only looks and needs no plan", spec.prefix)));
         };
+        let is_tried_only =
+            spec.all_arguments().any(|argument| argument.name == DRY_RUN.name) && arguments.is_confirmed(DRY_RUN.name);
+        if is_tried_only {
+            let (checkpoint, before) = (self.draft.checkpoint(), self.draft.map().clone());
+            let outcome = change(&view, &mut self.draft, &arguments)
+                .and_then(|_| commands::dry_run::answer(&view, before, &self.draft));
+            self.draft.roll_back(checkpoint);
+            return outcome.map(|answer| Some(Owed::Reply(ControlReply::Answer(answer))));
+        }
         let answer = change(&view, &mut self.draft, &arguments)?;
         let bytes = answer.status.len() + answer.output.len();
         if bytes > ANSWER_BYTES_MAX {
