@@ -22,7 +22,7 @@ const LEFT: [f64; 2] = [60.0, 510.0];
 const TOP: f64 = 50.0;
 /// The largest value that the axes show.
 const SHARE_MAX: f64 = 1.5;
-const RATIO_MAX: f64 = 2.0;
+const RATIO_MAX: f64 = 2.5;
 
 const COLOURS: [&str; 3] = ["#1b6ca8", "#d9822b", "#3a7d44"];
 
