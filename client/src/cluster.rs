@@ -64,6 +64,8 @@ struct Shared {
     monitors: Arc<Monitors>,
     submitter: Submitter,
     maps: watch::Receiver<Arc<PublishedMap>>,
+    /// Counts sessions that ended.
+    resets: watch::Receiver<u64>,
     shares: mpsc::Sender<MapShare>,
     asker: Asker,
     unique: AtomicU64,
@@ -104,6 +106,7 @@ impl Cluster {
 
         let (maps, maps_seen) = watch::channel(map);
         let (requests, requests_heard) = mpsc::channel(REQUESTS_MAX);
+        let (resets, resets_seen) = watch::channel(0);
         let (shares, shares_heard) = mpsc::channel(SHARES_MAX);
         let submitter = Submitter::new(requests, options.operations_max, options.bytes_max, options.timeout);
         let map_wanted = Arc::new(MapWanted::default());
@@ -113,6 +116,7 @@ impl Cluster {
             given_up: Arc::clone(&submitter.given_up),
             maps,
             map_wanted: Arc::clone(&map_wanted),
+            resets,
         };
         let settings = Settings {
             operations_max: options.operations_max,
@@ -129,6 +133,7 @@ impl Cluster {
             monitors,
             submitter,
             maps: maps_seen,
+            resets: resets_seen,
             shares,
             asker,
             unique: AtomicU64::new(1),
@@ -181,8 +186,22 @@ impl Cluster {
 
     /// A word that nobody else was or will be given: this client's number and its count.
     pub(crate) fn unique(&self) -> String {
-        let count = self.shared.unique.fetch_add(1, Ordering::Relaxed);
-        format!("{:x}-{count:x}", self.shared.client.0)
+        format!("{:x}-{:x}", self.shared.client.0, self.unique_number())
+    }
+
+    /// A number that nobody else of this client was or will be given.
+    pub(crate) fn unique_number(&self) -> u64 {
+        self.shared.unique.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The newest maps, as they come.
+    pub(crate) fn maps(&self) -> watch::Receiver<Arc<PublishedMap>> {
+        self.shared.maps.clone()
+    }
+
+    /// A count of the sessions that ended, as they do.
+    pub(crate) fn resets(&self) -> watch::Receiver<u64> {
+        self.shared.resets.clone()
     }
 
     pub(crate) fn submitter(&self) -> &Submitter {

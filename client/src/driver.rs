@@ -23,6 +23,7 @@ use crate::{
     monitors::MapWanted,
     sessions::{Place, SessionEvent, Sessions},
     submit::{GivenUp, Outcome, Submitted},
+    watch::WatchSignal,
 };
 
 /// Things of one kind that are handled before the others get their turn.
@@ -31,6 +32,15 @@ const BATCH: usize = 64;
 /// What callers ask.
 pub(crate) enum Request {
     Submit(Box<Submitted>),
+    /// Notifications to this watch of ours go there.
+    Listen {
+        cookie: u64,
+        listener: mpsc::Sender<WatchSignal>,
+    },
+    /// Nobody listens to this watch any more.
+    Ignore {
+        cookie: u64,
+    },
     /// One page of digests from one OSD. Fails with `Retry` when the session breaks.
     Verify {
         osd: OsdId,
@@ -42,6 +52,8 @@ pub(crate) enum Request {
 impl std::fmt::Debug for Request {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Self::Listen { cookie, .. } => f.debug_tuple("Listen").field(cookie).finish(),
+            Self::Ignore { cookie } => f.debug_tuple("Ignore").field(cookie).finish(),
             Self::Submit(submitted) => f.debug_tuple("Submit").field(&submitted.submission).finish(),
             Self::Verify { osd, request, .. } => f.debug_tuple("Verify").field(osd).field(request).finish(),
         }
@@ -61,6 +73,8 @@ pub(crate) struct Channels {
     pub given_up: Arc<GivenUp>,
     pub maps: watch::Sender<Arc<PublishedMap>>,
     pub map_wanted: Arc<MapWanted>,
+    /// Counts sessions that ended.
+    pub resets: watch::Sender<u64>,
 }
 
 /// One client's driver.
@@ -71,6 +85,7 @@ pub(crate) struct Driver {
     callers: HashMap<u64, Caller>,
     verifiers: HashMap<u64, (OsdId, oneshot::Sender<Result<VerifyPage>>)>,
     next_verify: u64,
+    listeners: HashMap<u64, mpsc::Sender<WatchSignal>>,
     actions: Vec<Action>,
 }
 
@@ -84,6 +99,7 @@ impl Driver {
             callers: HashMap::new(),
             verifiers: HashMap::new(),
             next_verify: 1,
+            listeners: HashMap::new(),
             actions: Vec::new(),
         };
         let first = driver.map();
@@ -144,6 +160,8 @@ impl Driver {
                 self.callers.insert(submission.handle, Caller { answer, _permits: permits });
                 self.handle(Event::Submit(Box::new(submission)));
             }
+            Request::Listen { cookie, listener } => drop(self.listeners.insert(cookie, listener)),
+            Request::Ignore { cookie } => drop(self.listeners.remove(&cookie)),
             Request::Verify { osd, mut request, answer } => {
                 let Some(place) = place_of(self.map().map(), osd) else {
                     // A caller that went away needs no answer.
@@ -187,6 +205,13 @@ impl Driver {
                     }
                 }
             }
+            Message::Notification(notification) => {
+                let Some(listener) = self.listeners.get(&notification.cookie) else { return };
+                if listener.try_send(WatchSignal::Notification(notification)).is_err() {
+                    // Its notifier hears that this watch missed it.
+                    tracing::warn!("a watch has too many notifications that nobody took; one is dropped");
+                }
+            }
             Message::VerifyPage(page) => {
                 if let Some((_, answer)) = self.verifiers.remove(&page.sequence) {
                     // A caller that went away needs no answer.
@@ -206,6 +231,7 @@ impl Driver {
                 let _ = answer.send(Err(Error::retry(format!("the session with osd.{osd} ended: {reason}"))));
             }
         }
+        self.channels.resets.send_modify(|resets| *resets += 1);
         self.handle(Event::SessionReset(osd));
     }
 

@@ -31,6 +31,7 @@ mod sessions;
 mod striper;
 mod submit;
 mod verify;
+mod watch;
 
 pub use cluster::{Cluster, Options};
 pub use commands::CommandArguments;
@@ -42,7 +43,11 @@ pub use pool::Pool;
 pub use striper::{ObjectForm, PieceExtent, PieceStore, StripeLayout, StripedStat, StripedWriter, Striper};
 pub use types::{Error, ErrorKind, ObjectName, OmapPage, Result, XattrMap};
 pub use verify::{Difference, PgVerdict};
-pub use wire::{AllocationHint, ChecksumKind, CommandAnswer, Comparison, OpFailure, OpSuccess, SubOp, SubOpResult};
+pub use watch::{Notified, NotifyOutcome, Watch, WatchEvent};
+pub use wire::{
+    AllocationHint, ChecksumKind, CommandAnswer, Comparison, NotifyAnswer, OpFailure, OpSuccess, SubOp, SubOpResult,
+    Watcher,
+};
 
 /// The arguments and answers of the built-in object classes, for [`Object::call`].
 pub use osd_classes as classes;

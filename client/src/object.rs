@@ -36,6 +36,11 @@ impl Object {
         Self { pool, name }
     }
 
+    /// The pool that it is in.
+    pub fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
     /// Its name.
     pub fn name(&self) -> &ObjectName {
         &self.name
@@ -51,7 +56,7 @@ impl Object {
         self.operate(operation).await.map_err(|failure| about(error_of(failure), &self.name))
     }
 
-    async fn run_one(&self, op: SubOp) -> Result<SubOpResult> {
+    pub(crate) async fn run_one(&self, op: SubOp) -> Result<SubOpResult> {
         let mut success = self.run(OpBuilder::new().step(op)).await?;
         success.results.pop().ok_or_else(|| unexpected(&self.name))
     }

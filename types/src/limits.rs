@@ -47,6 +47,19 @@ pub const CALL_EFFECT_BYTES_MAX: usize = 8 << 20;
 /// Bytes that the class methods of one write may answer together. They are remembered with the request, so that a
 /// repeat gets them: 1 KiB for each of the requests remembered are 3 MiB per PG at worst. Ceph's bound is 64 bytes.
 pub const CALL_OUTPUTS_REMEMBERED_BYTES_MAX: usize = 1 << 10;
+/// Watches of one object. They are kept in its info, about 24 bytes each, which fit an attribute's value.
+pub const WATCHERS_PER_OBJECT_MAX: usize = 1500;
+/// Least and most milliseconds that a watcher may be silent. Below, a busy machine loses its watches; above, somebody
+/// who died is waited for by every notification.
+pub const WATCH_TIMEOUT_MS_MIN: u32 = 1_000;
+/// See [`WATCH_TIMEOUT_MS_MIN`].
+pub const WATCH_TIMEOUT_MS_MAX: u32 = 3_600_000;
+/// Milliseconds that a notification may wait for its watchers at most.
+pub const NOTIFY_TIMEOUT_MS_MAX: u32 = 300_000;
+/// Bytes of a notification: it is copied to each watcher.
+pub const NOTIFY_PAYLOAD_BYTES_MAX: usize = 64 << 10;
+/// Bytes that a watcher answers to a notification: those of all watchers fit one reply.
+pub const NOTIFY_ANSWER_BYTES_MAX: usize = 4 << 10;
 /// Placement groups of one pool; Ceph's `mon_max_pool_pg_num`.
 pub const POOL_PG_NUM_MAX: u32 = 65_536;
 /// Highest OSD id plus one. The map holds a dense table of states; 100,000 are 10 MB.

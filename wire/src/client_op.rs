@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use types::{Cursor, Epoch, Error, Extent, LogVersion, ObjectName, OmapPage, PgId, RequestId, SnapshotId, XattrMap};
+use types::{
+    ClientId, Cursor, Epoch, Error, Extent, LogVersion, ObjectName, OmapPage, PgId, RequestId, SnapshotId, XattrMap,
+};
 
 /// How a compare form compares the stored value with the given one: `stored <comparison> given`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -218,6 +220,44 @@ pub enum SubOp {
     OmapClear,
     /// Sets the omap header.
     OmapSetHeader(Bytes),
+    // Watches
+    /// Registers the caller as one who is told of notifications, or registers it again with another time-out. The
+    /// object must exist.
+    Watch {
+        /// Tells watches of one client apart.
+        cookie: u64,
+        /// Milliseconds without a `WatchPing` after which the watch ends.
+        timeout_ms: u32,
+    },
+    /// Ends the caller's watch of this number, if there is one.
+    Unwatch {
+        /// Which watch of the caller's.
+        cookie: u64,
+    },
+    /// The caller still watches, and is reached by this session. `NotFound` when the watch has ended.
+    WatchPing {
+        /// Which watch of the caller's.
+        cookie: u64,
+    },
+    /// Who watches. Answers `Watchers`.
+    ListWatchers,
+    /// Tells everybody who watches, and waits until all have acknowledged it. The only step of its operation. Answers
+    /// `Notified`.
+    Notify {
+        /// Milliseconds after which nobody is waited for any more.
+        timeout_ms: u32,
+        /// What they are told.
+        payload: Bytes,
+    },
+    /// The caller has heard a notification.
+    NotifyAcknowledge {
+        /// Which notification.
+        notify: u64,
+        /// By which of the caller's watches.
+        cookie: u64,
+        /// What the notifier is answered.
+        payload: Bytes,
+    },
     // On a placement group
     /// A page of the PG's objects, in object order. Answers `List`.
     ListObjects {
@@ -236,6 +276,8 @@ impl SubOp {
         matches!(
             self,
             Self::Call { .. }
+                | Self::Watch { .. }
+                | Self::Unwatch { .. }
                 | Self::Create { .. }
                 | Self::Write { .. }
                 | Self::WriteSame { .. }
@@ -359,6 +401,15 @@ pub enum SubOpResult {
     },
     /// Ranges that hold data, in order.
     Extents(Vec<Extent>),
+    /// Who watches, by client and cookie.
+    Watchers(Vec<Watcher>),
+    /// How a notification went.
+    Notified {
+        /// Who acknowledged it, by client and cookie.
+        answers: Vec<NotifyAnswer>,
+        /// Who watched and did not.
+        missed: Vec<(ClientId, u64)>,
+    },
     /// Names in object order, and where the next page begins; `None` when the PG is done.
     List {
         /// The names.
@@ -366,6 +417,47 @@ pub enum SubOpResult {
         /// Where to go on.
         next: Option<Cursor>,
     },
+}
+
+/// A watch, as its object keeps it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Watcher {
+    /// Whose.
+    pub client: ClientId,
+    /// Which of the client's.
+    pub cookie: u64,
+    /// Milliseconds of silence after which it ends.
+    pub timeout_ms: u32,
+}
+
+/// What a watcher answered to a notification.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotifyAnswer {
+    /// Whose watch.
+    pub client: ClientId,
+    /// Which of the client's.
+    pub cookie: u64,
+    /// What it said.
+    pub payload: Bytes,
+}
+
+/// A notification on its way to one who watches, who acknowledges it with `SubOp::NotifyAcknowledge`. It may come twice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notification {
+    /// The object's placement group.
+    pub pg: PgId,
+    /// The primary's map.
+    pub epoch: Epoch,
+    /// The object.
+    pub object: ObjectName,
+    /// Which of the client's watches.
+    pub cookie: u64,
+    /// Which notification.
+    pub notify: u64,
+    /// Who sent it.
+    pub notifier: ClientId,
+    /// What it says.
+    pub payload: Bytes,
 }
 
 /// An operation that took effect, or was read.

@@ -21,8 +21,8 @@ mod statistics;
 mod verify;
 
 pub use client_op::{
-    AllocationHint, ChecksumKind, ClientOp, ClientReply, Comparison, OpFailure, OpFlags, OpSuccess, OpTarget,
-    SnapshotContext, SubOp, SubOpResult,
+    AllocationHint, ChecksumKind, ClientOp, ClientReply, Comparison, Notification, NotifyAnswer, OpFailure, OpFlags,
+    OpSuccess, OpTarget, SnapshotContext, SubOp, SubOpResult, Watcher,
 };
 pub use control::{
     CommandAnswer, CommandId, CommandRequest, ControlReply, ControlRequest, FailureEvidence, OsdBoot, OsdFailure,

@@ -2,7 +2,7 @@
 
 use types::Epoch;
 
-use crate::{ClientOp, ClientReply, MapShare, PgMessage, Ping, Pong, VerifyPage, VerifyRequest};
+use crate::{ClientOp, ClientReply, MapShare, Notification, PgMessage, Ping, Pong, VerifyPage, VerifyRequest};
 
 /// A message of the data plane: client and OSD, OSD and OSD.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,4 +28,6 @@ pub enum Message {
     VerifyRequest(VerifyRequest),
     /// Digests.
     VerifyPage(VerifyPage),
+    /// To a client that watches an object: somebody notified.
+    Notification(Box<Notification>),
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use types::{Cursor, Epoch, Extent, LogVersion, ObjectId, OsdId, PgId, RequestId};
 
-use crate::{AllocationHint, OpFailure, SnapshotContext};
+use crate::{AllocationHint, OpFailure, SnapshotContext, Watcher};
 
 /// What an object's copies have in common beyond bytes, attributes and omap. Kept in a reserved attribute.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub struct ObjectInfo {
     pub snapshot_context: SnapshotContext,
     /// How its users said that it is going to be used.
     pub allocation_hint: Option<AllocationHint>,
+    /// Who watches the object, by client and cookie; at most `WATCHERS_PER_OBJECT_MAX`.
+    pub watchers: Vec<Watcher>,
 }
 
 /// What a log entry did to its object.

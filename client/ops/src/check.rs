@@ -69,6 +69,28 @@ fn check_step(op: &SubOp) -> Result<usize> {
             bound("omap key", begin.len(), limits::OMAP_KEY_BYTES_MAX)?;
             bound("omap key", end.len(), limits::OMAP_KEY_BYTES_MAX)
         }
+        SubOp::Watch { timeout_ms, .. } => {
+            let (least, most) = (limits::WATCH_TIMEOUT_MS_MIN, limits::WATCH_TIMEOUT_MS_MAX);
+            if !(least..=most).contains(timeout_ms) {
+                return Err(Error::invalid(format!(
+                    "a watch's time-out is from {least} to {most} milliseconds, not {timeout_ms}"
+                )));
+            }
+            Ok(0)
+        }
+        SubOp::Notify { timeout_ms, payload } => {
+            if *timeout_ms > limits::NOTIFY_TIMEOUT_MS_MAX {
+                let most = limits::NOTIFY_TIMEOUT_MS_MAX;
+                return Err(Error::invalid(format!(
+                    "a notification waits for {most} milliseconds at most, not {timeout_ms}"
+                )));
+            }
+            bound("notification", payload.len(), limits::NOTIFY_PAYLOAD_BYTES_MAX)
+        }
+        SubOp::NotifyAcknowledge { payload, .. } => {
+            bound("answer to a notification", payload.len(), limits::NOTIFY_ANSWER_BYTES_MAX)
+        }
+        SubOp::Unwatch { .. } | SubOp::WatchPing { .. } | SubOp::ListWatchers => Ok(0),
         SubOp::CompareXattrNumber { name, .. } => check_xattr_name(name),
         SubOp::MapExtents(_)
         | SubOp::Checksum { .. }

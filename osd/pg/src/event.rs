@@ -7,13 +7,18 @@ use std::sync::Arc;
 
 use map::{EffectiveSettings, PublishedMap};
 use types::{Epoch, OsdId, Result, StoreRead, StoreReadResult, Transaction};
-use wire::{ClientOp, ClientReply, PgMessage, PushSource};
+use wire::{ClientOp, ClientReply, Notification, PgMessage, PushSource};
 
 use crate::{CallOutcomes, ClassCalls};
 
-/// A client's connection to this OSD, numbered by the shell, never reused while the process lives.
+/// A client's connection to this OSD, numbered by the shell from one on, never reused while the process lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(pub u64);
+
+impl SessionId {
+    /// Nobody's: operations of the placement group's own, which nobody is answered.
+    pub const OWN: Self = Self(0);
+}
 
 /// Ties a question to the store with its answer. Given by the machine, unique within the PG's life in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -110,6 +115,13 @@ pub enum Action {
         session: SessionId,
         /// What.
         reply: Box<ClientReply>,
+    },
+    /// To a client that watches. May be lost: who does not acknowledge is told again when it says that it is there.
+    Notify {
+        /// Where.
+        session: SessionId,
+        /// What.
+        notification: Box<Notification>,
     },
     /// The client chose its target by an old map: give it the newer one, it will send again.
     ShareMap {

@@ -26,6 +26,7 @@ mod stored;
 mod stray;
 mod turn;
 mod visit;
+mod watch;
 mod write;
 
 pub use config::{Checks, PgConfig};

@@ -24,7 +24,8 @@ use types::{
 use wire::{PgBody, PgInfo, PgMessage};
 
 use crate::{
-    Action, AfterCommit, CallOutcomes, Checks, ClassCalls, Event, Fullness, PgConfig, StoredPg, Ticket,
+    Action, AfterCommit, CallOutcomes, Checks, ClassCalls, Event, Fullness, PgConfig, SessionId, StoredPg,
+    Ticket,
     interval::{Interval, PastIntervals, UpThru},
     lease::Leases,
     log::PgLog,
@@ -37,6 +38,7 @@ use crate::{
     stored::Changes,
     stray::Removal,
     turn::Turn,
+    watch::Watches,
     write::Writes,
 };
 
@@ -105,6 +107,7 @@ pub struct Pg {
     pub(crate) writes: Writes,
     pub(crate) recovery: Recovery,
     pub(crate) removal: Option<Removal>,
+    pub(crate) watches: Watches,
 
     // Of this life of the process.
     pub(crate) fullness: Fullness,
@@ -226,6 +229,7 @@ impl Pg {
             writes: Writes::default(),
             recovery: Recovery::default(),
             removal: None,
+            watches: Watches::default(),
             fullness: Fullness::default(),
             counters: Counters::default(),
             retry_at: now + config.retry,
@@ -268,6 +272,9 @@ impl Pg {
         let mut deadline = self.retry_at;
         if self.is_primary() {
             deadline = deadline.min(self.leases.renew_at.unwrap_or(Time::FAR_FUTURE));
+            if self.peering.stage == Stage::Active {
+                deadline = deadline.min(self.watches.deadline().unwrap_or(Time::FAR_FUTURE));
+            }
             // Without the proof there is nothing to wake for: it comes with a map.
             if self.peering.stage == Stage::WaitProof && self.is_proven() {
                 deadline = deadline.min(self.peering.readable_after.unwrap_or(Time::FAR_FUTURE));
@@ -359,7 +366,12 @@ impl Pg {
         self.peers.clear();
         self.peering = Peering::default();
         self.leases.end_interval();
-        let open_ops = self.writes.take_open_ops();
+        let mut open_ops = self.writes.take_open_ops();
+        open_ops.extend(self.watches.take_open_ops());
+        open_ops.sort_by_key(|open| open.arrival);
+        // What the group wanted of itself it wants again when there is still a reason.
+        open_ops.retain(|open| open.session != SessionId::OWN);
+        self.watches.begin_interval(turn.now, self.is_primary());
         let mut transaction = Transaction::new();
         self.abandon_recovery(&mut transaction, turn);
         self.place_open_ops(open_ops, turn);
@@ -598,6 +610,7 @@ impl Pg {
             return;
         }
         self.renew_leases(turn);
+        self.tick_watches(turn);
         if turn.now < self.retry_at {
             return;
         }

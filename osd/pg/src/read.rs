@@ -3,8 +3,10 @@
 //! The lease is asked for after the store has answered, just before the reply: whatever the store said is then still the
 //! newest acknowledged content. A read that finds no lease keeps its answer; no write of its object begins before it left.
 
-use types::StoreReadResult;
-use wire::{OpFailure, OpSuccess};
+use std::time::Duration;
+
+use types::{ObjectId, StoreReadResult};
+use wire::{OpFailure, OpSuccess, SubOp};
 
 use crate::{
     pg::Pg,
@@ -23,6 +25,7 @@ impl Pg {
     ) {
         let Some(read) = self.writes.reads.get(&arrival) else { return };
         let reads = reads_of(&read.object, &read.open.op.ops, false);
+        let mut watched = None;
         let outcome = Loaded::new(&reads, results, None, outcomes)
             .map_err(|error| OpFailure { error, step: None })
             .and_then(|loaded| {
@@ -31,12 +34,30 @@ impl Pg {
                 let user_version = info.map_or(0, |info| info.user_version);
                 let numbers = crate::write::Numbers { version, user_version };
                 let results = plan(&read.object, &read.open.op, &loaded, numbers)?.results;
+                watched = info.is_some_and(|info| !info.watchers.is_empty()).then_some(loaded.state);
                 Ok(OpSuccess { version, user_version, results })
             });
+        if let Some(state) = watched {
+            let (open, object) = (read.open.clone(), read.object.clone());
+            self.note_watchers(&object, &state, turn);
+            self.hear_watcher(&open, &object, &state, turn);
+        }
         if let Some(read) = self.writes.reads.get_mut(&arrival) {
             read.outcome = Some(outcome);
         }
+        self.tell_watchers(arrival, turn);
         self.release_reads(turn);
+    }
+
+    /// A notification that found its object goes to who watches, and is answered when they have heard it.
+    fn tell_watchers(&mut self, arrival: u64, turn: &mut Turn<'_>) {
+        let Some(read) = self.writes.reads.get(&arrival) else { return };
+        let [SubOp::Notify { timeout_ms, payload }] = read.open.op.ops.as_slice() else { return };
+        let Some(Ok(success)) = read.outcome.clone() else { return };
+        let told = (Duration::from_millis(u64::from(*timeout_ms)), payload.clone());
+        let Some(read) = self.writes.reads.remove(&arrival) else { return };
+        self.end_read(&read.object, turn);
+        self.begin_notify(read.open, &read.object, told, success, turn);
     }
 
     /// Lets out what has an answer, if a lease allows it now.
@@ -51,11 +72,17 @@ impl Pg {
             let Some(outcome) = read.outcome else { continue };
             self.counters.note_read(outcome.as_ref().map_or(&[], |success| success.results.as_slice()));
             self.reply(&read.open, outcome, turn);
-            if let Some(queue) = self.writes.objects.get_mut(&read.object) {
-                queue.reads -= 1;
-            }
-            self.pump(&read.object, turn);
+            self.end_read(&read.object, turn);
         }
+        self.release_notifies(turn);
         self.release_lists(turn);
+    }
+
+    /// A read of the object is over: what waits for that goes on.
+    fn end_read(&mut self, object: &ObjectId, turn: &mut Turn<'_>) {
+        if let Some(queue) = self.writes.objects.get_mut(object) {
+            queue.reads -= 1;
+        }
+        self.pump(object, turn);
     }
 }

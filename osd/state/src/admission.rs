@@ -56,7 +56,7 @@ impl Osd {
             }
             // Answers belong to those who ask on sessions of their own; a client has no say among members. What a
             // peer sends against the protocol is dropped and counted.
-            (Message::ClientReply(_) | Message::VerifyPage(_), _)
+            (Message::ClientReply(_) | Message::VerifyPage(_) | Message::Notification(_), _)
             | (
                 Message::Pg(_)
                 | Message::Ping(_)
@@ -196,6 +196,10 @@ fn epoch_of(message: &Message) -> Option<Epoch> {
         Message::Ping(ping) => Some(ping.epoch),
         Message::Pong(pong) => Some(pong.epoch),
         Message::VerifyRequest(request) => Some(request.epoch),
-        Message::ClientReply(_) | Message::MapShare(_) | Message::MapRequest { .. } | Message::VerifyPage(_) => None,
+        Message::ClientReply(_)
+        | Message::MapShare(_)
+        | Message::MapRequest { .. }
+        | Message::VerifyPage(_)
+        | Message::Notification(_) => None,
     }
 }

@@ -50,6 +50,10 @@ impl Osd {
                     let message = Box::new(Message::ClientReply(reply));
                     actions.push(Action::Reply { session, message });
                 }
+                PgAction::Notify { session, notification } => {
+                    let message = Box::new(Message::Notification(notification));
+                    actions.push(Action::Reply { session, message });
+                }
                 PgAction::ShareMap { session, have } => self.share_map(session, have, actions),
                 PgAction::Commit { ticket, transaction, then } => {
                     if !then.is_empty() {

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use types::{Error, Extent, ObjectId, ObjectName, OmapPage, Result, StoreOp, XattrMap, limits};
 
 use crate::{
-    BackfillPage, ClientOp, ClientReply, CommandRequest, ControlRequest, MapShare, OpTarget, PgBody, PushChunk, SubOp,
-    SubOpResult, VerifyPage, VerifyRequest,
+    BackfillPage, ClientOp, ClientReply, CommandRequest, ControlRequest, MapShare, Notification, OpTarget, PgBody,
+    PushChunk, SubOp, SubOpResult, VerifyPage, VerifyRequest,
 };
 
 /// Bytes of user attributes and of ours: the reserved ones of an object fit in one attribute's bound.
@@ -151,7 +151,18 @@ pub(super) fn check_sub_op(op: &SubOp) -> Result<()> {
             bound("namespace's length", length, limits::NAMESPACE_BYTES_MAX)?;
             bound_page("number of objects asked for", *objects_max, limits::PAGE_KEYS_MAX)
         }
-        SubOp::Read(_)
+        SubOp::Watch { timeout_ms, .. } => check_watch_timeout(*timeout_ms),
+        SubOp::Notify { timeout_ms, payload } => {
+            bound_page("notification's time-out in milliseconds", *timeout_ms, limits::NOTIFY_TIMEOUT_MS_MAX as usize)?;
+            bound("length of a notification", payload.len(), limits::NOTIFY_PAYLOAD_BYTES_MAX)
+        }
+        SubOp::NotifyAcknowledge { payload, .. } => {
+            bound("length of a watcher's answer", payload.len(), limits::NOTIFY_ANSWER_BYTES_MAX)
+        }
+        SubOp::Unwatch { .. }
+        | SubOp::WatchPing { .. }
+        | SubOp::ListWatchers
+        | SubOp::Read(_)
         | SubOp::SparseRead(_)
         | SubOp::MapExtents(_)
         | SubOp::Checksum { .. }
@@ -210,6 +221,19 @@ pub(super) fn check_client_op(op: &ClientOp) -> Result<()> {
     }
 }
 
+fn check_watch_timeout(timeout_ms: u32) -> Result<()> {
+    let bounds = limits::WATCH_TIMEOUT_MS_MIN..=limits::WATCH_TIMEOUT_MS_MAX;
+    if bounds.contains(&timeout_ms) {
+        return Ok(());
+    }
+    let (least, most) = bounds.into_inner();
+    Err(Error::invalid(format!("a watch's time-out is from {least} to {most} milliseconds, not {timeout_ms}")))
+}
+
+pub(super) fn check_notification(notification: &Notification) -> Result<()> {
+    bound("length of a notification", notification.payload.len(), limits::NOTIFY_PAYLOAD_BYTES_MAX)
+}
+
 pub(super) fn check_sub_op_result(result: &SubOpResult) -> Result<()> {
     match result {
         SubOpResult::Data(data) => bound("result's length", data.len(), limits::OPERATION_PAYLOAD_BYTES_MAX),
@@ -218,6 +242,12 @@ pub(super) fn check_sub_op_result(result: &SubOpResult) -> Result<()> {
         SubOpResult::Sparse { extents, data } => {
             bound("result's length", data.len(), limits::OPERATION_PAYLOAD_BYTES_MAX)?;
             extents.iter().try_for_each(|extent| check_object_end(extent.offset, extent.length))
+        }
+        SubOpResult::Watchers(watchers) => bound("number of watchers", watchers.len(), limits::WATCHERS_PER_OBJECT_MAX),
+        SubOpResult::Notified { answers, missed } => {
+            bound("number of watchers", answers.len() + missed.len(), limits::WATCHERS_PER_OBJECT_MAX)?;
+            let length = |payload: &Bytes| bound("watcher's answer", payload.len(), limits::NOTIFY_ANSWER_BYTES_MAX);
+            answers.iter().try_for_each(|answer| length(&answer.payload))
         }
         SubOpResult::Extents(extents) => {
             extents.iter().try_for_each(|extent| check_object_end(extent.offset, extent.length))

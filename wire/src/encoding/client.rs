@@ -3,19 +3,25 @@
 use types::{Error, Result};
 
 use super::{
-    bounds::{check_client_op, check_client_reply, check_sub_op, check_sub_op_result},
+    bounds::{check_client_op, check_client_reply, check_notification, check_sub_op, check_sub_op_result},
     field::{Element, Record, choice, enumeration, newtype, record, required_field},
     stream::{Decoder, Encoder, WireType},
 };
 use crate::{
-    AllocationHint, ChecksumKind, ClientOp, ClientReply, Comparison, OpFailure, OpFlags, OpSuccess, OpTarget,
-    SnapshotContext, SubOp, SubOpResult,
+    AllocationHint, ChecksumKind, ClientOp, ClientReply, Comparison, Notification, NotifyAnswer, OpFailure, OpFlags,
+    OpSuccess, OpTarget, SnapshotContext, SubOp, SubOpResult, Watcher,
 };
 
 newtype!(OpFlags);
 enumeration!(Comparison { 1 Equal, 2 NotEqual, 3 Greater, 4 GreaterOrEqual, 5 Less, 6 LessOrEqual });
 enumeration!(ChecksumKind { 1 XxHash32, 2 XxHash64, 3 Crc32c });
 record!(AllocationHint { 1 object_bytes, 2 write_bytes, 3 flags });
+
+record!(Watcher { 1 client, 2 cookie, 3 timeout_ms });
+record!(NotifyAnswer { 1 client, 2 cookie, 3 payload });
+record!(Notification {
+    1 pg, 2 epoch, 3 object, 4 cookie, 5 notify, 6 notifier, 7 payload,
+} check check_notification);
 
 choice!(SubOp {
     1 Read(1 extent),
@@ -55,6 +61,12 @@ choice!(SubOp {
     107 OmapGetNames { 1 after, 2 prefix, 3 keys_max },
     108 ClearXattrs,
     109 SetAllocationHint(1 hint),
+    110 Watch { 1 cookie, 2 timeout_ms },
+    111 Unwatch { 1 cookie },
+    112 WatchPing { 1 cookie },
+    113 ListWatchers,
+    114 Notify { 1 timeout_ms, 2 payload },
+    115 NotifyAcknowledge { 1 notify, 2 cookie, 3 payload },
 } check check_sub_op);
 
 record!(SnapshotContext { 1 sequence, 2 snapshots });
@@ -72,6 +84,8 @@ choice!(SubOpResult {
     6 List { 1 names, 2 next },
     100 Sparse { 1 extents, 2 data },
     101 Extents(1 extents),
+    102 Watchers(1 watchers),
+    103 Notified { 1 answers, 2 missed },
 } check check_sub_op_result);
 record!(OpSuccess { 1 version, 2 user_version, 3 results });
 record!(OpFailure { 1 error, 2 step });

@@ -11,7 +11,7 @@ use super::{
     field::{Record, record},
     stream::{Decoder, Encoder},
 };
-use crate::{ClientOp, ClientReply, MapShare, Message, PgMessage, Ping, Pong, VerifyPage, VerifyRequest};
+use crate::{ClientOp, ClientReply, MapShare, Message, Notification, PgMessage, Ping, Pong, VerifyPage, VerifyRequest};
 
 /// Version of message bodies written here, and the oldest reader that understands them.
 const VERSION: u8 = 1;
@@ -75,6 +75,7 @@ impl Message {
             Self::MapRequest { .. } => 7,
             Self::VerifyRequest(_) => 8,
             Self::VerifyPage(_) => 9,
+            Self::Notification(_) => 100,
         }
     }
 }
@@ -94,6 +95,7 @@ pub fn encode_message(message: &Message) -> EncodedMessage {
         Message::MapRequest { have } => MapRequest { have: *have }.put_fields(&mut out),
         Message::VerifyRequest(request) => request.put_fields(&mut out),
         Message::VerifyPage(page) => page.put_fields(&mut out),
+        Message::Notification(notification) => notification.put_fields(&mut out),
     }
     let (body, mut payload) = out.finish();
     // A body without fields would be read as a spilled one, so it is written as one; a pong of zeroes is the only
@@ -145,6 +147,7 @@ fn decode(kind: u16, body: &[u8], mut payload: Bytes) -> Result<Message> {
         7 => Message::MapRequest { have: MapRequest::take_fields(&mut input)?.have },
         8 => Message::VerifyRequest(VerifyRequest::take_fields(&mut input)?),
         9 => Message::VerifyPage(VerifyPage::take_fields(&mut input)?),
+        100 => Message::Notification(Box::new(Notification::take_fields(&mut input)?)),
         _ => return Err(Error::invalid("the kind is not known here")),
     };
     if !payload.is_empty() {

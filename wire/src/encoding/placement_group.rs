@@ -10,7 +10,7 @@ use crate::{
     VerifyRequest,
 };
 
-record!(ObjectInfo { 1 version, 2 user_version, 3 modified_ms, 4 size, 5 snapshot_context, 100 allocation_hint });
+record!(ObjectInfo { 1 version, 2 user_version, 3 modified_ms, 4 size, 5 snapshot_context, 100 allocation_hint, 101 watchers });
 
 enumeration!(LogEntryKind { 1 Modify, 2 Delete, 3 Failed });
 

@@ -19,7 +19,9 @@ use wire::{
 
 mod object_operations;
 
-pub use object_operations::{hinted_object_info, log_entry_with_outputs, request_outcome_with_outputs};
+pub use object_operations::{
+    hinted_object_info, log_entry_with_outputs, request_outcome_with_outputs, watched_object_info,
+};
 
 /// Bytes that ride in the payload.
 pub fn bulk(byte: u8) -> Bytes {
@@ -85,6 +87,7 @@ pub fn object_info() -> ObjectInfo {
         size: 4096,
         snapshot_context: snapshots(),
         allocation_hint: None,
+        watchers: Vec::new(),
     }
 }
 

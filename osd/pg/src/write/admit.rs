@@ -66,6 +66,15 @@ impl Pg {
         }
     }
 
+    /// Begins an operation of the group's own on an object: nobody is answered, and it is not repeated after the
+    /// interval's end.
+    pub(crate) fn begin_own(&mut self, object: &ObjectId, op: ClientOp, turn: &mut Turn<'_>) {
+        let open = OpenOp { arrival: self.writes.arrival_next, session: SessionId::OWN, op: Box::new(op) };
+        self.writes.arrival_next += 1;
+        self.writes.objects.entry(object.clone()).or_default().waiting.push_back(open);
+        self.pump(object, turn);
+    }
+
     fn begin_op(&mut self, open: OpenOp, turn: &mut Turn<'_>) {
         let (name, hash) = match &open.op.target {
             OpTarget::Object { name, hash } => (name.clone(), *hash),
@@ -79,6 +88,11 @@ impl Pg {
             return;
         }
         let object = ObjectId::head(self.pg.pool, hash, name);
+        // Nobody waits for the object to say that a watcher has heard.
+        if open.op.ops.iter().all(|step| matches!(step, SubOp::NotifyAcknowledge { .. })) {
+            self.hear_acknowledgement(&open, turn);
+            return;
+        }
         if self.is_repeat(&open, &object, turn) {
             return;
         }
@@ -98,6 +112,10 @@ impl Pg {
         }
         if let Some(read) = self.writes.reads.values_mut().find(|read| read.open.op.request == request) {
             read.open.session = open.session;
+            return true;
+        }
+        if let Some(known) = self.watches.find_open(request) {
+            known.session = open.session;
             return true;
         }
         if planted(Bug::RequestsForgotten) {
@@ -244,10 +262,14 @@ impl Pg {
 
     pub(crate) fn handle_session_closed(&mut self, session: SessionId) {
         // Reads of nobody need not be done. Writes have begun to count: their client asks again over another session.
+        self.lose_watchers(session);
         self.writes.waiting.retain(|open| open.session != session || writes(&open.op));
     }
 
     pub(crate) fn reply(&self, open: &OpenOp, outcome: Result<OpSuccess, OpFailure>, turn: &mut Turn<'_>) {
+        if open.session == SessionId::OWN {
+            return;
+        }
         let reply = ClientReply { request: open.op.request, epoch: self.map.epoch(), outcome };
         turn.act(Action::Reply { session: open.session, reply: Box::new(reply) });
     }
@@ -278,6 +300,14 @@ fn check_op(op: &ClientOp) -> Result<(), Error> {
     if op.ops.iter().any(|step| matches!(step, SubOp::ListObjects { .. })) {
         return Err(Error::invalid("a listing is asked of a placement group, not of an object"));
     }
+    let notifies = |step: &SubOp| matches!(step, SubOp::Notify { .. });
+    if op.ops.len() > 1 && op.ops.iter().any(notifies) {
+        return Err(Error::invalid("a notification is the only step of its operation"));
+    }
+    let acknowledges = |step: &SubOp| matches!(step, SubOp::NotifyAcknowledge { .. });
+    if op.ops.iter().any(acknowledges) && !op.ops.iter().all(acknowledges) {
+        return Err(Error::invalid("acknowledgements of notifications stand among themselves"));
+    }
     Ok(())
 }
 
@@ -290,6 +320,7 @@ fn takes_space(op: &ClientOp) -> bool {
                 | SubOp::Truncate(_)
                 | SubOp::RemoveXattr(_)
                 | SubOp::ClearXattrs
+                | SubOp::Unwatch { .. }
                 | SubOp::OmapRemoveKeys(_)
                 | SubOp::OmapRemoveRange(..)
                 | SubOp::OmapClear

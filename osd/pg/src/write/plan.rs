@@ -12,10 +12,11 @@
 mod change;
 mod checksum;
 mod look;
+mod watch;
 
 use bytes::Bytes;
-use types::{Error, Extent, LogVersion, ObjectId, ObjectMeta, StoreOp, Transaction, limits};
-use wire::{AllocationHint, ClientOp, ObjectInfo, OpFailure, SubOp, SubOpResult, encode_object_info};
+use types::{ClientId, Error, Extent, LogVersion, ObjectId, ObjectMeta, StoreOp, Transaction, limits};
+use wire::{AllocationHint, ClientOp, ObjectInfo, OpFailure, SubOp, SubOpResult, Watcher, encode_object_info};
 
 use super::{
     Loaded, OBJECT_INFO_XATTR, ObjectState,
@@ -79,17 +80,24 @@ fn answer_bytes(result: &SubOpResult) -> usize {
         SubOpResult::Data(data) | SubOpResult::Sparse { data, .. } => data.len(),
         SubOpResult::Xattrs(xattrs) => xattrs.iter().map(|(name, value)| name.len() + value.len()).sum(),
         SubOpResult::Omap(page) => page.entries.iter().map(|(key, value)| key.len() + value.len()).sum(),
-        SubOpResult::Done | SubOpResult::Stat { .. } | SubOpResult::Extents(_) | SubOpResult::List { .. } => 0,
+        SubOpResult::Done
+        | SubOpResult::Watchers(_)
+        | SubOpResult::Notified { .. }
+        | SubOpResult::Stat { .. }
+        | SubOpResult::Extents(_)
+        | SubOpResult::List { .. } => 0,
     }
 }
 
 struct Planner<'a> {
+    client: ClientId,
     object: &'a ObjectId,
     loaded: &'a Loaded,
     now: Option<ObjectMeta>,
     user_version: u64,
     modified_ms: u64,
     allocation_hint: Option<AllocationHint>,
+    watchers: Vec<Watcher>,
     transaction: Transaction,
     /// Bytes that changed; `None` once more than bytes did.
     changed: Option<Vec<Extent>>,
@@ -103,12 +111,14 @@ impl<'a> Planner<'a> {
     fn new(object: &'a ObjectId, op: &ClientOp, loaded: &'a Loaded) -> Self {
         let existing = loaded.state.existing.as_ref();
         Self {
+            client: op.request.client,
             object,
             loaded,
             now: existing.map(|existing| existing.meta.clone()),
             user_version: existing.map_or(0, |existing| existing.info.user_version),
             modified_ms: existing.map_or(op.modified_ms, |existing| existing.info.modified_ms),
             allocation_hint: existing.and_then(|existing| existing.info.allocation_hint),
+            watchers: existing.map(|existing| existing.info.watchers.clone()).unwrap_or_default(),
             transaction: Transaction::new(),
             changed: Some(Vec::new()),
             bytes_touched: false,
@@ -134,6 +144,8 @@ impl<'a> Planner<'a> {
     fn step(&mut self, index: usize, step: &SubOp) -> Result<SubOpResult, Error> {
         match step {
             SubOp::Call { .. } => self.call(index, step),
+            SubOp::Watch { cookie, timeout_ms } => self.watch(*cookie, *timeout_ms),
+            SubOp::Unwatch { cookie } => self.unwatch(*cookie),
             _ if step.is_write() => self.write(step).map(|()| SubOpResult::Done),
             _ => self.look(index, step),
         }
@@ -163,14 +175,22 @@ impl<'a> Planner<'a> {
     }
 
     fn finish(mut self, op: &ClientOp, numbers: Numbers) -> Effect {
+        let only_watches =
+            |step: &SubOp| matches!(step, SubOp::Watch { .. } | SubOp::Unwatch { .. }) || !may_change(step);
+        let (user_version, modified_ms) = if op.ops.iter().all(only_watches) {
+            (self.user_version, self.modified_ms)
+        } else {
+            (numbers.user_version, op.modified_ms)
+        };
         let existing = self.now.take().map(|meta| {
             let info = ObjectInfo {
                 version: numbers.version,
-                user_version: numbers.user_version,
-                modified_ms: op.modified_ms,
+                user_version,
+                modified_ms,
                 size: meta.size,
                 snapshot_context: op.snapshot_context.clone(),
                 allocation_hint: self.allocation_hint,
+                watchers: self.watchers,
             };
             Existing { meta, info }
         });

@@ -12,7 +12,7 @@ use wire::{LogEntry, LogEntryKind, OpFailure, OpSuccess, PgBody, Replicate, SubO
 
 use super::{InFlight, Loaded, OpenOp, plan, plan::Numbers};
 use crate::{
-    AfterCommit,
+    AfterCommit, SessionId,
     pg::{Pending, Pg},
     turn::Turn,
 };
@@ -36,7 +36,7 @@ impl Pg {
             version,
             prior_version: before.map_or(LogVersion::ZERO, |existing| existing.info.version),
             user_version: before.map_or(0, |existing| existing.info.user_version),
-            request: Some(open.op.request),
+            request: (open.session != SessionId::OWN).then_some(open.op.request),
             failure: None,
             modified_ms: open.op.modified_ms,
             changed: None,
@@ -48,15 +48,18 @@ impl Pg {
                 let effect = plan.effect.expect("a write has an effect");
                 let after = effect.next.existing.as_ref();
                 entry.kind = if after.is_some() { LogEntryKind::Modify } else { LogEntryKind::Delete };
-                entry.user_version = numbers.user_version;
+                // Removing counts as a change; who only begins or ends to watch changes nothing for users.
+                entry.user_version = after.map_or(numbers.user_version, |existing| existing.info.user_version);
                 entry.changed = effect.changed;
                 entry.outputs = effect.outputs;
-                self.info.last_user_version = numbers.user_version;
+                self.info.last_user_version = self.info.last_user_version.max(entry.user_version);
                 self.info.objects =
                     (self.info.objects + u64::from(after.is_some())).saturating_sub(u64::from(before.is_some()));
                 let size =
                     |existing: Option<&super::object::Existing>| existing.map_or(0, |existing| existing.meta.size);
                 self.info.bytes = (self.info.bytes + size(after)).saturating_sub(size(before));
+                self.note_watchers(object, &effect.next, turn);
+                self.hear_watcher(&open, object, &effect.next, turn);
                 let queue = self.writes.objects.entry(object.clone()).or_default();
                 queue.state = Some(effect.next);
                 Planned { entry, transaction: effect.transaction, outcome: Ok(plan.results) }
@@ -96,7 +99,9 @@ impl Pg {
         };
         self.take_entries(&replicate);
         let log_only: Vec<OsdId> = self.backfill_targets().filter(|osd| !self.has_passed(*osd, &object)).collect();
-        self.writes.in_flight_requests.insert(open.op.request, version);
+        if open.session != SessionId::OWN {
+            self.writes.in_flight_requests.insert(open.op.request, version);
+        }
         self.writes.objects.entry(object.clone()).or_default().in_flight += 1;
         self.counters.note_write(transaction.data_bytes());
         let write = InFlight {
@@ -202,7 +207,9 @@ impl Pg {
         self.writes.committed_to = self.writes.committed_to.max(committed);
         let mut touched = Vec::new();
         while let Some(write) = self.writes.in_flight.pop_front_if(|write| write.replicate.version <= committed) {
-            self.writes.in_flight_requests.remove(&write.open.op.request);
+            if write.open.session != SessionId::OWN {
+                self.writes.in_flight_requests.remove(&write.open.op.request);
+            }
             if let Some(queue) = self.writes.objects.get_mut(&write.object) {
                 queue.in_flight -= 1;
             }

@@ -7,6 +7,7 @@
 mod client;
 mod member;
 mod monitor;
+mod single;
 mod world;
 
 use types::Seed;

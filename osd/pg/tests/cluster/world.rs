@@ -391,6 +391,7 @@ impl World {
                     self.after(0, 8, Happening::Flush(osd, life));
                 }
                 Action::Read { ticket, reads } => self.after(0, 4, Happening::Read(osd, life, ticket, reads)),
+                Action::Notify { .. } => unreachable!("this world's clients do not watch"),
                 Action::Call { .. } => unreachable!("this world's clients call no class"),
                 Action::WantUpThru(epoch) => {
                     let newest = self.monitor.up_thru.entry(osd).or_default();

@@ -1,12 +1,13 @@
 //! Samples of what came to objects' operations after the first release.
 
 use bytes::Bytes;
-use types::Extent;
+use types::{ClientId, Epoch, Extent};
 use wire::{
-    AllocationHint, ChecksumKind, Comparison, LogEntry, Message, ObjectInfo, RequestOutcome, SubOp, SubOpResult,
+    AllocationHint, ChecksumKind, Comparison, LogEntry, Message, Notification, NotifyAnswer, ObjectInfo,
+    RequestOutcome, SubOp, SubOpResult, Watcher,
 };
 
-use super::{client_op, client_reply, log_entry, object_info, request_outcome, small};
+use super::{client_op, client_reply, log_entry, object_info, object_name, pg, request_outcome, small};
 
 fn allocation_hint() -> AllocationHint {
     AllocationHint { object_bytes: 4 << 20, write_bytes: 4096, flags: 18 }
@@ -42,6 +43,45 @@ fn sub_ops() -> Vec<SubOp> {
     ]
 }
 
+fn watcher() -> Watcher {
+    Watcher { client: ClientId(4711), cookie: 3, timeout_ms: 30_000 }
+}
+
+pub fn watched_object_info() -> ObjectInfo {
+    ObjectInfo { watchers: vec![watcher()], ..object_info() }
+}
+
+fn watch_sub_ops() -> Vec<SubOp> {
+    vec![
+        SubOp::Watch { cookie: 3, timeout_ms: 30_000 },
+        SubOp::Unwatch { cookie: 3 },
+        SubOp::WatchPing { cookie: 3 },
+        SubOp::ListWatchers,
+        SubOp::Notify { timeout_ms: 10_000, payload: small("news") },
+        SubOp::NotifyAcknowledge { notify: 1 << 40, cookie: 3, payload: small("heard") },
+    ]
+}
+
+fn watch_results() -> Vec<SubOpResult> {
+    let answer = NotifyAnswer { client: ClientId(4711), cookie: 3, payload: small("heard") };
+    vec![
+        SubOpResult::Watchers(vec![watcher()]),
+        SubOpResult::Notified { answers: vec![answer], missed: vec![(ClientId(4712), 9)] },
+    ]
+}
+
+fn notification() -> Notification {
+    Notification {
+        pg: pg(),
+        epoch: Epoch(17),
+        object: object_name(),
+        cookie: 3,
+        notify: 1 << 40,
+        notifier: ClientId(5),
+        payload: small("news"),
+    }
+}
+
 fn results() -> Vec<SubOpResult> {
     vec![
         SubOpResult::Sparse { extents: vec![Extent { offset: 0, length: 5 }], data: small("bytes") },
@@ -53,5 +93,8 @@ pub fn messages() -> Vec<(String, Message)> {
     vec![
         ("client_op more".into(), Message::ClientOp(Box::new(client_op(sub_ops())))),
         ("client_reply more".into(), Message::ClientReply(Box::new(client_reply(results())))),
+        ("client_op watch".into(), Message::ClientOp(Box::new(client_op(watch_sub_ops())))),
+        ("client_reply watch".into(), Message::ClientReply(Box::new(client_reply(watch_results())))),
+        ("notification".into(), Message::Notification(Box::new(notification()))),
     ]
 }

@@ -49,6 +49,7 @@ impl Planner<'_> {
                 self.existing()?;
                 self.now = None;
                 self.allocation_hint = None;
+                self.watchers.clear();
                 self.changed = None;
                 self.bytes_touched = true;
                 self.omap_touched = true;

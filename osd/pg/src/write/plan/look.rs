@@ -110,6 +110,16 @@ impl Planner<'_> {
                     format!("omap key `{}` does not compare as asked", key.escape_ascii())
                 })
             }
+            SubOp::WatchPing { cookie } => {
+                existing?;
+                match self.own_watch(*cookie) {
+                    Some(_) => Ok(SubOpResult::Done),
+                    None => Err(Error::not_found(format!("watch {cookie} of client {} has ended", self.client))),
+                }
+            }
+            SubOp::ListWatchers => existing.map(|_| SubOpResult::Watchers(self.watchers.clone())),
+            // The result comes when everybody has heard it (`watch.rs`).
+            SubOp::Notify { .. } => existing.map(|_| SubOpResult::Done),
             SubOp::ListObjects { .. } => {
                 Err(Error::invalid("a listing is asked of a placement group, not of an object"))
             }

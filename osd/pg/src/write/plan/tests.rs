@@ -42,6 +42,7 @@ fn there() -> Loaded {
         size: 5,
         snapshot_context: SnapshotContext::default(),
         allocation_hint: None,
+        watchers: Vec::new(),
     };
     Loaded { state: ObjectState { existing: Some(Existing { meta, info }) }, ..Loaded::default() }
 }
