@@ -248,6 +248,67 @@ pub(crate) enum ObjectCommand {
         /// The object
         name: String,
     },
+    /// Make an object that does not exist
+    Create {
+        /// Its name
+        name: String,
+    },
+    /// Run a method of an object class beside an object; what it answers goes to standard output
+    Exec {
+        /// The object
+        name: String,
+        /// The class
+        class: String,
+        /// Its method
+        method: String,
+        /// The method's input
+        input: Option<String>,
+    },
+    /// The omap header
+    Getomapheader {
+        /// The object
+        name: String,
+    },
+    /// Set the omap header
+    Setomapheader {
+        /// The object
+        name: String,
+        /// The header
+        value: String,
+    },
+    /// Copy an object's bytes, attributes and omap to another of the pool
+    Cp {
+        /// Which
+        from: String,
+        /// What the copy is called
+        to: String,
+    },
+    /// Who watches an object
+    Listwatchers {
+        /// The object
+        name: String,
+    },
+    /// Watch an object and tell each notification, until interrupted
+    Watch {
+        /// The object
+        name: String,
+    },
+    /// Tell everybody who watches an object, and wait until all have heard it
+    Notify {
+        /// The object
+        name: String,
+        /// What they are told
+        message: String,
+        /// Milliseconds after which nobody is waited for any more
+        #[arg(long, default_value_t = 10_000)]
+        timeout: u64,
+    },
+    /// Advisory locks on objects
+    Lock {
+        /// What to do
+        #[command(subcommand)]
+        command: LockCommand,
+    },
     /// Measure writes or reads
     Bench(BenchArguments),
     /// Remove what `bench --no-cleanup` left
@@ -256,6 +317,66 @@ pub(crate) enum ObjectCommand {
         #[arg(long, default_value = crate::object::bench::RUN_NAME_DEFAULT)]
         run_name: String,
     },
+}
+
+/// `ika object lock`
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum LockCommand {
+    /// Names of an object's locks
+    List {
+        /// The object
+        name: String,
+    },
+    /// Who holds a lock
+    Info {
+        /// The object
+        name: String,
+        /// The lock
+        lock: String,
+    },
+    /// Take a lock; it stays taken when the command ends
+    Get {
+        /// The object
+        name: String,
+        /// The lock
+        lock: String,
+        /// Tells holders of one client apart
+        #[arg(long = "lock-cookie", default_value = "")]
+        cookie: String,
+        /// What all holders of a shared lock must say alike
+        #[arg(long = "lock-tag", default_value = "")]
+        tag: String,
+        /// For whoever looks who holds it
+        #[arg(long = "lock-description", default_value = "")]
+        description: String,
+        /// Seconds after which it runs out; zero is never
+        #[arg(long = "lock-duration", default_value_t = 0)]
+        duration: u64,
+        /// How it is held
+        #[arg(long = "lock-type", value_enum, default_value_t = LockKindArgument::Exclusive)]
+        kind: LockKindArgument,
+    },
+    /// Take a lock away from who holds it
+    Break {
+        /// The object
+        name: String,
+        /// The lock
+        lock: String,
+        /// Who holds it, like client.17
+        locker: String,
+        /// With which cookie
+        #[arg(long = "lock-cookie", default_value = "")]
+        cookie: String,
+    },
+}
+
+/// How a lock is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LockKindArgument {
+    /// By one holder
+    Exclusive,
+    /// By all who say the same tag
+    Shared,
 }
 
 /// `ika object bench`

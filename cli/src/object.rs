@@ -3,6 +3,7 @@
 mod attributes;
 pub(crate) mod bench;
 mod folder;
+mod operations;
 mod source;
 mod transfer;
 
@@ -41,6 +42,15 @@ pub(crate) async fn carry_out(cluster: &Cluster, arguments: ObjectArguments, con
         }
         ObjectCommand::Bench(bench) => bench::bench(&pool, &bench, console).await,
         ObjectCommand::Cleanup { run_name } => bench::cleanup(&pool, &run_name, console).await,
+        other @ (ObjectCommand::Create { .. }
+        | ObjectCommand::Exec { .. }
+        | ObjectCommand::Getomapheader { .. }
+        | ObjectCommand::Setomapheader { .. }
+        | ObjectCommand::Cp { .. }
+        | ObjectCommand::Listwatchers { .. }
+        | ObjectCommand::Watch { .. }
+        | ObjectCommand::Notify { .. }
+        | ObjectCommand::Lock { .. }) => operations::carry_out(&pool, other, console).await,
         other => attributes::carry_out(&pool, other, console).await,
     }
 }

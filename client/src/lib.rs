@@ -23,6 +23,7 @@ mod commands;
 mod config;
 mod driver;
 mod listing;
+mod lock;
 mod monitors;
 mod object;
 mod operation;
