@@ -11,13 +11,13 @@ use wire::{ClientOp, ClientReply, Notification, PgMessage, PushSource};
 
 use crate::{CallOutcomes, ClassCalls};
 
-/// A client's connection to this OSD, numbered by the shell from one on, never reused while the process lives.
+/// A client's connection to this OSD, numbered by the shell, never reused while the process lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(pub u64);
 
 impl SessionId {
-    /// Nobody's: operations of the placement group's own, which nobody is answered.
-    pub const OWN: Self = Self(0);
+    /// Nobody's: operations of the placement group's own, which nobody is answered. No shell counts so far.
+    pub const OWN: Self = Self(u64::MAX);
 }
 
 /// Ties a question to the store with its answer. Given by the machine, unique within the PG's life in memory.

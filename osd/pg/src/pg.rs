@@ -24,8 +24,7 @@ use types::{
 use wire::{PgBody, PgInfo, PgMessage};
 
 use crate::{
-    Action, AfterCommit, CallOutcomes, Checks, ClassCalls, Event, Fullness, PgConfig, SessionId, StoredPg,
-    Ticket,
+    Action, AfterCommit, CallOutcomes, Checks, ClassCalls, Event, Fullness, PgConfig, SessionId, StoredPg, Ticket,
     interval::{Interval, PastIntervals, UpThru},
     lease::Leases,
     log::PgLog,

@@ -47,7 +47,7 @@ impl Pg {
 
     pub(crate) fn visit_of(&self, event: &Event) -> Visit {
         let event = match event {
-            Event::Committed(ticket) | Event::ReadDone { ticket, .. } => {
+            Event::Committed(ticket) | Event::ReadDone { ticket, .. } | Event::Called { ticket, .. } => {
                 self.tickets.get(ticket).map_or_else(|| "AnswerOfThePast".to_owned(), first_word)
             }
             Event::Peer { message, .. } => first_word(&message.body),

@@ -291,7 +291,7 @@ impl Pg {
             let mut answers = notify.answers;
             answers.sort_by_key(|answer| (answer.client, answer.cookie));
             let missed = notify.missed.into_iter().chain(notify.waiting).collect::<BTreeSet<_>>();
-            let missed = missed.into_iter().map(|(client, cookie)| (client, cookie)).collect();
+            let missed = missed.into_iter().collect();
             let results = vec![SubOpResult::Notified { answers, missed }];
             self.watches.finished.push((notify.open, OpSuccess { results, ..notify.success }));
         }

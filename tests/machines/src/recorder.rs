@@ -112,6 +112,7 @@ pub(crate) fn summary(message: &Message) -> String {
         Message::MapShare(share) => format!("maps to {}", share.newest),
         Message::MapRequest { have } => format!("wants maps after {have}"),
         Message::VerifyRequest(request) => format!("verify {}", request.pg),
+        Message::Notification(notification) => format!("notification {}", notification.notify),
         Message::VerifyPage(page) => format!("verified {} objects", page.objects.len()),
     }
 }
