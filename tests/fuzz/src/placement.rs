@@ -35,7 +35,8 @@ pub(crate) fn binary(bytes: &[u8]) {
 pub(crate) fn use_map(map: &CrushMap) {
     let bytes = map.encode();
     let again = CrushMap::decode(&bytes).unwrap_or_else(|error| panic!("what was encoded is refused: {error}"));
-    assert!(again == *map, "a map is another one after it was written and read back:\n{map:?}\n{again:?}");
+    // The first reading drops choose arguments that nothing draws by, as Ceph's does; from then on nothing changes.
+    assert_eq!(CrushMap::decode(&again.encode()).as_ref(), Ok(&again), "a map that was read is written as another one");
     let decompiled = crush::text::decompile(map);
     assert!(!decompiled.is_empty());
     assert!(map.tree(true).len() >= map.tree(false).len());
