@@ -7,6 +7,8 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
+use crate::placement_group::{self, PgCommand};
+
 const AFTER_HELP: &str = "\
 Monitor commands are passed on as they are: `ika osd pool create demo`, `ika osd out 3`, …
 `ika get_command_descriptions` lists them; `ika WORDS --help` shows those that begin so.
@@ -79,7 +81,7 @@ pub(crate) enum Command {
     Df(Words),
     /// OSDs and pools: `osd tree`, `osd df`, `osd out 3`, `osd pool create demo`, `osd verify`, …
     Osd(Words),
-    /// Placement groups: `pg stat`, `pg dump`, …
+    /// Placement groups: `pg stat`, `pg dump`, `pg scrub 3.1f`, `pg repair 3.1f`, `pg query 3.1f`, …
     Pg(Words),
     /// Monitors: `mon stat`, `mon dump`
     Mon(Words),
@@ -444,6 +446,8 @@ pub(crate) struct MonitorCommand {
 pub(crate) enum Meaning {
     /// For the monitors.
     Monitor(Box<MonitorCommand>),
+    /// For the primary of a placement group.
+    Pg(GlobalOptions, PgCommand),
     /// `osd verify`.
     Verify,
     /// Everything else, help included.
@@ -476,14 +480,19 @@ pub(crate) fn understand(arguments: &[String]) -> Result<Meaning, String> {
             _ => command.words.push(word.clone()),
         }
         let first = command.words.first().map(String::as_str);
-        if matches!(first, Some("object" | "completions" | "help")) {
+        let is_of_pg = first == Some("object") && arguments.iter().any(|word| word == "list-inconsistent");
+        if matches!(first, Some("object" | "completions" | "help")) && !is_of_pg {
             return Ok(Meaning::Own);
         }
         if command.words == ["-s"] {
             command.words = vec!["status".to_owned()];
         }
     }
-    match command.words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+    let words: Vec<&str> = command.words.iter().map(String::as_str).collect();
+    if let Some(of_pg) = placement_group::understand(&words).filter(|_| !command.help) {
+        return Ok(Meaning::Pg(command.global.clone(), of_pg?));
+    }
+    match words[..] {
         [] => Ok(Meaning::Own),
         [first, ..] if first.starts_with('-') => Ok(Meaning::Own),
         ["osd", "verify", ..] => Ok(Meaning::Verify),

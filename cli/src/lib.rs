@@ -24,6 +24,7 @@ mod figures;
 mod latency;
 mod monitor;
 mod object;
+mod placement_group;
 mod placement_tools;
 mod progress;
 mod run;

@@ -9,7 +9,7 @@ use telemetry::logging::{self, Destination, LineKind};
 use crate::{
     arguments::{Arguments, Command, GlobalOptions, Meaning, VerifyArguments, understand},
     console::Console,
-    monitor, object, verify,
+    monitor, object, placement_group, verify,
 };
 
 /// Exit code for a wrong command line; clap's own.
@@ -34,6 +34,9 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
                 monitor::carry_out(&cluster, &command, console).await.map(|()| ExitCode::SUCCESS)
             })
         }
+        Ok(Meaning::Pg(global, command)) => in_cluster(&global, async |cluster, console| {
+            placement_group::carry_out(&cluster, command, console).await.map(|()| ExitCode::SUCCESS)
+        }),
         Ok(Meaning::Verify) => {
             let is_name = |word: &String| word == "osd" || word == "verify";
             let mut names = 0;

@@ -27,6 +27,7 @@ mod lock;
 mod monitors;
 mod object;
 mod operation;
+mod placement_group;
 mod pool;
 mod sessions;
 mod striper;
@@ -40,14 +41,15 @@ pub use config::{CONFIG_PATH_DEFAULT, CONFIG_VARIABLE, ClusterKey, Config};
 pub use map::PublishedMap;
 pub use object::{Object, ObjectStat};
 pub use operation::OpBuilder;
+pub use placement_group::InconsistentObjects;
 pub use pool::Pool;
 pub use striper::{ObjectForm, PieceExtent, PieceStore, StripeLayout, StripedStat, StripedWriter, Striper};
 pub use types::{Error, ErrorKind, ObjectName, OmapPage, Result, XattrMap};
 pub use verify::{Difference, PgVerdict};
 pub use watch::{Notified, NotifyOutcome, Watch, WatchEvent};
 pub use wire::{
-    AllocationHint, ChecksumKind, CommandAnswer, Comparison, NotifyAnswer, OpFailure, OpSuccess, SubOp, SubOpResult,
-    Watcher,
+    AllocationHint, ChecksumKind, CommandAnswer, Comparison, InconsistencyFlags, InconsistentCopy, InconsistentObject,
+    NotifyAnswer, OpFailure, OpSuccess, ScrubOrder, SubOp, SubOpResult, UnfoundFate, Watcher,
 };
 
 /// The arguments and answers of the built-in object classes, for [`Object::call`].

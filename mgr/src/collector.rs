@@ -77,6 +77,7 @@ impl Collector {
                 digest.degraded_copies += statistics.degraded_copies;
                 digest.misplaced_copies += statistics.misplaced_copies;
                 digest.unfound_objects += statistics.unfound_objects;
+                digest.scrub_errors += statistics.scrub.as_ref().map_or(0, |scrub| scrub.errors);
                 let clean = PgStateFlags::ACTIVE.with(PgStateFlags::CLEAN);
                 if statistics.state != clean && digest.pgs_not_clean.len() < PGS_LISTED_MAX {
                     digest.pgs_not_clean.push(statistics);
@@ -106,6 +107,7 @@ impl Collector {
                 unfound_objects: 0,
                 last_epoch_clean: types::Epoch::ZERO,
                 io: IoCounters::default(),
+                scrub: None,
             };
         };
         let mut statistics = report.what.clone();

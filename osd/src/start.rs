@@ -4,7 +4,7 @@ use std::{net::SocketAddr, rc::Rc, sync::Arc};
 
 use anyhow::{Context, Result, anyhow, bail};
 use net::{Identity, control::ControlClient, data::Listener};
-use osd_pg::PgConfig;
+use osd_pg::{PgConfig, ScrubConfig};
 use osd_state::{Osd, OsdConfig};
 use store::{DiskStore, ObjectStore};
 use telemetry::clock::boot_clock_now;
@@ -58,6 +58,7 @@ async fn serve(
     let listener = Listener::bind(SocketAddr::new(settings.listen, 0), identity.clone())?;
     let address = listener.local_address();
     let total_bytes = store.usage()?.total_bytes;
+    let pg = PgConfig::new(settings.id);
     let config = OsdConfig::new(
         settings.id,
         found.osd_uuid,
@@ -65,7 +66,7 @@ async fn serve(
         settings.host.clone(),
         address,
         total_bytes,
-        PgConfig::new(settings.id),
+        PgConfig { scrub: ScrubConfig { wall_ms_at_zero: wall_ms_at_zero(), ..ScrubConfig::default() }, ..pg },
     );
     let stored = read_stored(store.as_ref())?;
     let mut actions = Vec::new();
@@ -92,4 +93,10 @@ async fn serve(
     let closed = tokio::task::spawn_blocking(move || store.close()).await.map_err(|error| anyhow!("close: {error}"))?;
     outcome?;
     closed.map_err(|error| anyhow!("close the store: {error}"))
+}
+
+/// What the wall clock showed when the machine's clock was at zero.
+fn wall_ms_at_zero() -> u64 {
+    let since_zero = boot_clock_now().as_nanoseconds() / 1_000_000;
+    telemetry::clock::wall_clock_milliseconds().saturating_sub(since_zero)
 }

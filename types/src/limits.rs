@@ -76,6 +76,10 @@ pub const PG_REQUESTS_REMEMBERED_MAX: usize = 3000;
 pub const RECOVERY_CHUNK_BYTES: u64 = 4 << 20;
 /// Objects in one page of a backfill or verify scan.
 pub const SCAN_PAGE_OBJECTS: usize = 256;
+/// Inconsistent objects in one page of a listing: each names every member's copy, with names of up to 2 KiB.
+pub const INCONSISTENT_PAGE_OBJECTS: usize = 50;
+/// Inconsistent objects that a placement group remembers one by one; more are only counted.
+pub const INCONSISTENT_OBJECTS_MAX: usize = 1000;
 /// Map increments sent in one message; a peer that lacks more gets a full map.
 pub const MAP_INCREMENTS_PER_MESSAGE_MAX: usize = 100;
 /// Bytes of an encoded cluster map or of a control-plane message. 10,000 OSDs with 1,000,000 upmap entries fit.

@@ -10,6 +10,8 @@ use types::{
     ClientId, Cursor, Epoch, Error, Extent, LogVersion, ObjectName, OmapPage, PgId, RequestId, SnapshotId, XattrMap,
 };
 
+use crate::{InconsistentObject, ScrubOrder, UnfoundFate};
+
 /// How a compare form compares the stored value with the given one: `stored <comparison> given`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Comparison {
@@ -268,9 +270,34 @@ pub enum SubOp {
         /// Most names, at most `PAGE_KEYS_MAX`.
         objects_max: u32,
     },
+    /// Scrub the PG. Answers `Done` when it is noted; it begins when there is a place for it.
+    ScrubPg(ScrubOrder),
+    /// A page of the PG's inconsistent objects. Answers `Inconsistents`.
+    ListInconsistent {
+        /// How many to skip.
+        skip: u32,
+        /// Most objects, at most `INCONSISTENT_PAGE_OBJECTS`.
+        objects_max: u32,
+    },
+    /// Everything that tells where the PG stands. Answers `Data`, a JSON object.
+    QueryPg,
+    /// Give up the objects of which no copy can be found. Answers `Data`: their number, in decimal digits.
+    MarkUnfoundLost(UnfoundFate),
 }
 
 impl SubOp {
+    /// Whether the step is asked of a placement group, not of an object.
+    pub fn is_of_pg(&self) -> bool {
+        matches!(
+            self,
+            Self::ListObjects { .. }
+                | Self::ScrubPg(_)
+                | Self::ListInconsistent { .. }
+                | Self::QueryPg
+                | Self::MarkUnfoundLost(_)
+        )
+    }
+
     /// Whether the step may change the object. Whoever does not know the classes counts a call as one that may.
     pub fn is_write(&self) -> bool {
         matches!(
@@ -416,6 +443,15 @@ pub enum SubOpResult {
         names: Vec<ObjectName>,
         /// Where to go on.
         next: Option<Cursor>,
+    },
+    /// Inconsistent objects in object order.
+    Inconsistents {
+        /// When the scrub that found them began, in milliseconds since 1970; zero when there was none.
+        stamp_ms: u64,
+        /// How many there are in all; more than can be listed when only their number is known.
+        total: u64,
+        /// This page of them.
+        objects: Vec<InconsistentObject>,
     },
 }
 

@@ -21,6 +21,7 @@ mod message;
 mod object;
 mod persisted;
 mod placement_group;
+mod scrub;
 mod statistics;
 mod stream;
 
@@ -30,7 +31,8 @@ pub use control::{
 };
 pub use message::{EncodedMessage, decode_message, encode_message};
 pub use persisted::{
-    decode_history, decode_log_entry, decode_missing_object, decode_object_info, decode_past_intervals, decode_pg_info,
-    decode_request_outcome, encode_history, encode_log_entry, encode_missing_object, encode_object_info,
-    encode_past_intervals, encode_pg_info, encode_request_outcome,
+    decode_history, decode_inconsistent_object, decode_log_entry, decode_missing_object, decode_object_info,
+    decode_past_intervals, decode_pg_info, decode_request_outcome, decode_scrub_record, encode_history,
+    encode_inconsistent_object, encode_log_entry, encode_missing_object, encode_object_info, encode_past_intervals,
+    encode_pg_info, encode_request_outcome, encode_scrub_record,
 };

@@ -17,6 +17,7 @@ mod map_share;
 mod message;
 mod pg_message;
 mod pg_state;
+mod scrub;
 mod statistics;
 mod verify;
 
@@ -28,11 +29,12 @@ pub use control::{
     CommandAnswer, CommandId, CommandRequest, ControlReply, ControlRequest, FailureEvidence, OsdBoot, OsdFailure,
 };
 pub use encoding::{
-    EncodedMessage, decode_control_reply, decode_control_request, decode_history, decode_log_entry, decode_map_share,
-    decode_message, decode_missing_object, decode_object_info, decode_past_intervals, decode_pg_info,
-    decode_request_outcome, encode_control_reply, encode_control_request, encode_history, encode_log_entry,
-    encode_map_share, encode_message, encode_missing_object, encode_object_info, encode_past_intervals, encode_pg_info,
-    encode_request_outcome,
+    EncodedMessage, decode_control_reply, decode_control_request, decode_history, decode_inconsistent_object,
+    decode_log_entry, decode_map_share, decode_message, decode_missing_object, decode_object_info,
+    decode_past_intervals, decode_pg_info, decode_request_outcome, decode_scrub_record, encode_control_reply,
+    encode_control_request, encode_history, encode_inconsistent_object, encode_log_entry, encode_map_share,
+    encode_message, encode_missing_object, encode_object_info, encode_past_intervals, encode_pg_info,
+    encode_request_outcome, encode_scrub_record,
 };
 pub use heartbeat::{Ping, Pong};
 pub use map_share::MapShare;
@@ -40,6 +42,9 @@ pub use message::Message;
 pub use pg_message::{ActivatePg, BackfillPage, PgBody, PgLogSlice, PgMessage, PushChunk, PushSource, Replicate};
 pub use pg_state::{
     LogEntry, LogEntryKind, MissingObject, MissingSet, ObjectInfo, PastInterval, PgHistory, PgInfo, RequestOutcome,
+};
+pub use scrub::{
+    InconsistencyFlags, InconsistentCopy, InconsistentObject, ScrubDepth, ScrubOrder, ScrubRecord, UnfoundFate,
 };
 pub use statistics::{ClusterDigest, IoCounters, OsdStatistics, PgStateFlags, PgStatistics, StatisticsReport};
 pub use verify::{ObjectDigest, VerifyPage, VerifyRequest};

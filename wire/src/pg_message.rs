@@ -9,7 +9,9 @@ use std::{collections::BTreeMap, time::Duration};
 use bytes::Bytes;
 use types::{Cursor, Epoch, LogVersion, ObjectId, PgId, Transaction, XattrMap};
 
-use crate::{LogEntry, MissingSet, ObjectInfo, PastInterval, PgInfo, RequestOutcome};
+use crate::{
+    LogEntry, MissingSet, ObjectDigest, ObjectInfo, PastInterval, PgInfo, RequestOutcome, ScrubDepth, ScrubRecord,
+};
 
 /// A message between two members of one PG.
 #[derive(Debug, Clone, PartialEq)]
@@ -259,4 +261,53 @@ pub enum PgBody {
     },
     /// Primary to a stray: the PG is clean without you; remove your copy.
     RemoveStray,
+    /// Primary: have you a place for a scrub?
+    ScrubReserve,
+    /// The answer, at once.
+    ScrubReserved {
+        /// Whether there was one.
+        granted: bool,
+    },
+    /// Primary: the place is no longer needed.
+    ScrubRelease,
+    /// Primary: what do you have in this range? Nothing in it is written until the answers have come.
+    ScrubChunk {
+        /// The primary's count of chunks in this interval, echoed.
+        number: u64,
+        /// Begin.
+        begin: Cursor,
+        /// End, exclusive.
+        end: Cursor,
+        /// How deep.
+        depth: ScrubDepth,
+    },
+    /// The answer.
+    ScrubDigests {
+        /// The echo.
+        number: u64,
+        /// Up to where the digests are whole: the asked end, or less when there were too many objects.
+        end: Cursor,
+        /// In object order.
+        objects: Vec<ObjectDigest>,
+    },
+    /// Primary: your copy of this object is not what others prove it to be at this version. It counts as missing now.
+    ScrubMark {
+        /// Which object.
+        object: ObjectId,
+        /// The version it should have.
+        version: LogVersion,
+        /// Whether it should not exist; then it is removed at once.
+        deleted: bool,
+    },
+    /// It is on disk.
+    ScrubMarked {
+        /// The echo.
+        object: ObjectId,
+        /// The echo.
+        version: LogVersion,
+        /// Whether it was done; not when the sender's log says something else of the object.
+        taken: bool,
+    },
+    /// The newest record of scrubs that the sender has.
+    ScrubNote(ScrubRecord),
 }

@@ -2,6 +2,8 @@
 
 use types::{Epoch, LogVersion, OsdId, PgId, PoolId, StoreUsage};
 
+use crate::ScrubRecord;
+
 /// Operations and bytes since the daemon started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct IoCounters {
@@ -63,8 +65,15 @@ impl PgStateFlags {
     /// The read lease ran out.
     pub const LAGGY: Self = Self(1 << 18);
 
+    /// A scrub is under way.
+    pub const SCRUBBING: Self = Self(1 << 19);
+    /// It reads the data.
+    pub const DEEP: Self = Self(1 << 20);
+    /// It repairs what it finds.
+    pub const REPAIR: Self = Self(1 << 21);
+
     /// Every bit with its name, in the order in which Ceph prints them.
-    pub const NAMES: [(&'static str, Self); 19] = [
+    pub const NAMES: [(&'static str, Self); 22] = [
         ("creating", Self::CREATING),
         ("active", Self::ACTIVE),
         ("clean", Self::CLEAN),
@@ -80,7 +89,10 @@ impl PgStateFlags {
         ("undersized", Self::UNDERSIZED),
         ("degraded", Self::DEGRADED),
         ("remapped", Self::REMAPPED),
+        ("scrubbing", Self::SCRUBBING),
+        ("deep", Self::DEEP),
         ("inconsistent", Self::INCONSISTENT),
+        ("repair", Self::REPAIR),
         ("stale", Self::STALE),
         ("wait", Self::WAIT),
         ("laggy", Self::LAGGY),
@@ -95,6 +107,17 @@ impl PgStateFlags {
     #[must_use]
     pub fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// Without the bits of `other`.
+    #[must_use]
+    pub fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// Whether nothing is wrong or under way but a scrub.
+    pub fn is_healthy(self) -> bool {
+        self.without(Self::SCRUBBING).without(Self::DEEP) == Self::ACTIVE.with(Self::CLEAN)
     }
 }
 
@@ -140,6 +163,8 @@ pub struct PgStatistics {
     pub last_epoch_clean: Epoch,
     /// Client and recovery counters since the primary started.
     pub io: IoCounters,
+    /// What is known of its scrubs; `None` when it never was scrubbed and none is due yet.
+    pub scrub: Option<ScrubRecord>,
 }
 
 /// An OSD's report on itself.
@@ -187,4 +212,6 @@ pub struct ClusterDigest {
     pub copies: u64,
     /// Objects unfound.
     pub unfound_objects: u64,
+    /// Objects that scrubs found inconsistent.
+    pub scrub_errors: u64,
 }

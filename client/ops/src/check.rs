@@ -24,9 +24,10 @@ pub fn check_operation(target: &Target, ops: &[SubOp]) -> Result<usize> {
     }
     let mut bytes = 0usize;
     for op in ops {
-        let lists = matches!(op, SubOp::ListObjects { .. });
-        if lists == on_object {
-            return Err(Error::invalid("listings go to placement groups, all other steps go to objects"));
+        if op.is_of_pg() == on_object {
+            return Err(Error::invalid(
+                "listings, scrubs and questions about them go to placement groups, all other steps go to objects",
+            ));
         }
         bytes = bytes.saturating_add(check_step(op)?);
     }
@@ -41,6 +42,10 @@ fn check_step(op: &SubOp) -> Result<usize> {
             bound("range to read", length, limits::OPERATION_PAYLOAD_BYTES_MAX)?;
             // What comes back counts against the same permits as what goes out.
             Ok(length)
+        }
+        SubOp::ListInconsistent { objects_max, .. } => {
+            let count = usize::try_from(*objects_max).unwrap_or(usize::MAX);
+            bound("page of inconsistent objects", count, limits::INCONSISTENT_PAGE_OBJECTS).map(|_| 0)
         }
         SubOp::SparseRead(extent) => {
             let length = usize::try_from(extent.length).unwrap_or(usize::MAX);
@@ -96,6 +101,9 @@ fn check_step(op: &SubOp) -> Result<usize> {
         | SubOp::Checksum { .. }
         | SubOp::ClearXattrs
         | SubOp::SetAllocationHint(_)
+        | SubOp::ScrubPg(_)
+        | SubOp::QueryPg
+        | SubOp::MarkUnfoundLost(_)
         | SubOp::Stat
         | SubOp::GetXattrs
         | SubOp::OmapGetHeader

@@ -123,6 +123,34 @@ options! {
         2,
         "so many OSDs must report another one before it is down",
     );
+    /// A day, as Ceph has it: metadata is little, and a copy that went missing should not stay so for long.
+    OsdScrubInterval = live(
+        "osd_scrub_min_interval",
+        Unit::Duration { min: MINUTE, max: 365 * DAY },
+        DAY,
+        "within this time the metadata of all copies is compared",
+    );
+    /// Fourteen days: rot that sits for longer may meet a second one, and reading a device once in that time costs it little.
+    OsdDeepScrubInterval = live(
+        "osd_deep_scrub_interval",
+        Unit::Duration { min: MINUTE, max: 365 * DAY },
+        14 * DAY,
+        "within this time every stored byte is read again",
+    );
+    /// Two: one as primary and one for another primary.
+    OsdMaxScrubs = live(
+        "osd_max_scrubs",
+        Unit::Count { min: 1, max: 64 },
+        2,
+        "placement groups that are scrubbed at once on an OSD, as primary or other member",
+    );
+    /// Five, as Ceph has it: more is not rot but a disaster, which a person should see first.
+    OsdScrubAutoRepairErrors = live(
+        "osd_scrub_auto_repair_num_errors",
+        Unit::Count { min: 0, max: 1000 },
+        5,
+        "a scrub that finds at most so many bad objects repairs them without being told",
+    );
     /// Reporters send theirs again while what they saw holds.
     OsdFailureReportLifetime = live(
         "mon_osd_failure_report_lifetime",

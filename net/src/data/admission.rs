@@ -48,6 +48,8 @@ fn cost(op: &ClientOp) -> usize {
         SubOp::OmapSet(entries) => entries.iter().map(|(key, value)| key.len() + value.len()).sum(),
         SubOp::OmapGet { keys_max, .. } => page(*keys_max),
         SubOp::ListObjects { objects_max, .. } => page(*objects_max),
+        // Each names the copies of all members.
+        SubOp::ListInconsistent { objects_max, .. } => page(*objects_max).saturating_mul(4),
         _ => 0,
     };
     op.ops.iter().map(step).fold(OPERATION_BYTES, usize::saturating_add)

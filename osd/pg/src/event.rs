@@ -67,12 +67,23 @@ pub enum Event {
     },
     /// The OSD has a place for this PG's recovery or backfill, as primary or as target.
     LocalReservationGranted,
+    /// The OSD's answer to [`Action::RequestScrubPlace`].
+    ScrubPlace(ScrubPlace),
     /// How full the OSD is has changed class.
     Fullness(Fullness),
     /// What operators chose for this OSD has changed.
     Settings(Arc<EffectiveSettings>),
     /// The machine's deadline has come.
     Tick,
+}
+
+/// Whether the OSD has a place for one more scrub.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScrubPlace {
+    /// It is held from now on.
+    Granted,
+    /// All are taken; ask again later.
+    Refused,
 }
 
 /// How full an OSD is, by the map's ratios.
@@ -168,6 +179,10 @@ pub enum Action {
     RequestLocalReservation(PushSource),
     /// The place is free again, or no longer wanted.
     ReleaseLocalReservation,
+    /// The OSD should say at once whether it has a place for a scrub; answered by `ScrubPlace`.
+    RequestScrubPlace,
+    /// That place is free again.
+    ReleaseScrubPlace,
     /// The PG's copy here has been removed from the store; forget the machine.
     Removed,
 }

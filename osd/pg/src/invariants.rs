@@ -18,6 +18,7 @@ impl Pg {
         self.assert_writes();
         self.assert_recovery();
         self.watches.assert_invariants();
+        self.assert_scrub();
     }
 
     /// Invariant 6 of `pg.rs`.
@@ -103,6 +104,20 @@ impl Pg {
         }
         for (version, request) in self.writes.in_flight_requests.iter().map(|(request, version)| (version, request)) {
             assert!(self.remembered.get(*request).is_none(), "writes.once: {request} at {version} was answered before");
+        }
+    }
+
+    /// Those of `scrub.rs`.
+    fn assert_scrub(&self) {
+        let Some(run) = &self.scrub.run else { return };
+        assert!(self.is_primary(), "scrub.primary: only the primary scrubs");
+        assert!(self.peering.stage == Stage::Active, "scrub.active: only a PG that serves is scrubbed");
+        for write in self.writes.in_flight.iter().filter(|_| run.is_comparing()) {
+            assert!(
+                !self.is_held_by_scrub(&write.object),
+                "scrub.still: {} is written while it is compared",
+                write.object
+            );
         }
     }
 

@@ -7,6 +7,7 @@
 //! store holds; nothing in flight survives.
 
 mod config;
+mod damage;
 mod event;
 mod interval;
 mod invariants;
@@ -17,21 +18,25 @@ mod missing;
 mod peer;
 mod peering;
 mod pg;
+mod query;
 mod read;
 mod recovery;
 mod repeat;
 mod requests;
+mod scrub;
 mod statistics;
 mod stored;
 mod stray;
 mod turn;
+mod unfound;
 mod visit;
 mod watch;
 mod write;
 
-pub use config::{Checks, PgConfig};
-pub use event::{Action, AfterCommit, Event, Fullness, SessionId, Ticket};
+pub use config::{Checks, PgConfig, ScrubConfig, ScrubGoals};
+pub use event::{Action, AfterCommit, Event, Fullness, ScrubPlace, SessionId, Ticket};
 pub use pg::Pg;
 pub use recovery::TEMPORARY_GENERATION;
+pub use scrub::{Digesting, Progress};
 pub use stored::{GONE as GONE_KEY, StoredPg};
 pub use write::{CallOutcomes, ClassCalls, OBJECT_INFO_XATTR};

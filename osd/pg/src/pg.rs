@@ -25,6 +25,7 @@ use wire::{PgBody, PgInfo, PgMessage};
 
 use crate::{
     Action, AfterCommit, CallOutcomes, Checks, ClassCalls, Event, Fullness, PgConfig, SessionId, StoredPg, Ticket,
+    damage::Damage,
     interval::{Interval, PastIntervals, UpThru},
     lease::Leases,
     log::PgLog,
@@ -33,6 +34,7 @@ use crate::{
     peering::{Peering, Stage},
     recovery::Recovery,
     requests::RememberedRequests,
+    scrub::Scrub,
     statistics::Counters,
     stored::Changes,
     stray::Removal,
@@ -70,6 +72,12 @@ pub(crate) enum Pending {
     ScanList(crate::recovery::ScanOwner),
     /// Their versions.
     ScanMeta(crate::recovery::ScanOwner),
+    /// The older version of an object that cannot be found, by the arrival of the order to go back to it.
+    RevertLoad(u64),
+    /// Objects of a scrub's next chunk.
+    ScrubList(u64),
+    /// What a digest of that chunk is made of.
+    ScrubDigest(u64),
     /// Objects to remove with the copy.
     RemovalList,
     /// They are gone.
@@ -105,8 +113,12 @@ pub struct Pg {
     pub(crate) leases: Leases,
     pub(crate) writes: Writes,
     pub(crate) recovery: Recovery,
+    pub(crate) damage: Damage,
     pub(crate) removal: Option<Removal>,
     pub(crate) watches: Watches,
+
+    // Partly durable, partly of this interval.
+    pub(crate) scrub: Scrub,
 
     // Of this life of the process.
     pub(crate) fullness: Fullness,
@@ -161,6 +173,7 @@ impl Pg {
             this.remembered = RememberedRequests::new(stored.requests);
         }
         this.recovery.forgotten_parts = stored.temporary;
+        this.scrub = Scrub::new(stored.scrub, stored.inconsistent);
         if this.log.head() != this.info.last_update {
             return Err(Error::damaged(format!(
                 "the log ends at {} and the account of the placement group says {}",
@@ -227,6 +240,8 @@ impl Pg {
             leases: Leases::new(grants_end),
             writes: Writes::default(),
             recovery: Recovery::default(),
+            damage: Damage::default(),
+            scrub: Scrub::default(),
             removal: None,
             watches: Watches::default(),
             fullness: Fullness::default(),
@@ -256,6 +271,7 @@ impl Pg {
                 self.handle_read_done(ticket, results, outcomes, &mut turn);
             }
             Event::LocalReservationGranted => self.handle_local_reservation(&mut turn),
+            Event::ScrubPlace(answer) => self.handle_scrub_place(answer, &mut turn),
             Event::Fullness(fullness) => self.handle_fullness(fullness, &mut turn),
             Event::Settings(settings) => self.config.follow(&settings),
             Event::Tick => self.handle_tick(&mut turn),
@@ -268,7 +284,7 @@ impl Pg {
         if self.removal.is_some() {
             return None;
         }
-        let mut deadline = self.retry_at;
+        let mut deadline = self.retry_at.min(self.scrub_deadline());
         if self.is_primary() {
             deadline = deadline.min(self.leases.renew_at.unwrap_or(Time::FAR_FUTURE));
             if self.peering.stage == Stage::Active {
@@ -373,6 +389,8 @@ impl Pg {
         self.watches.begin_interval(turn.now, self.is_primary());
         let mut transaction = Transaction::new();
         self.abandon_recovery(&mut transaction, turn);
+        self.damage = Damage::default();
+        self.end_scrub_interval(turn);
         self.place_open_ops(open_ops, turn);
         self.changes.put_past(self.past.list());
         self.info_changed = true;
@@ -461,6 +479,9 @@ impl Pg {
             | Pending::PullLoad(_)
             | Pending::ScanList(_)
             | Pending::ScanMeta(_)
+            | Pending::RevertLoad(_)
+            | Pending::ScrubList(_)
+            | Pending::ScrubDigest(_)
             | Pending::RemovalList => unreachable!("a ticket of a question is answered by `ReadDone`"),
         }
     }
@@ -482,6 +503,9 @@ impl Pg {
             Pending::ScanList(owner) => self.continue_scan(owner, results, turn),
             Pending::ScanMeta(owner) => self.finish_scan(owner, results, turn),
             Pending::RemovalList => self.remove_listed(results, turn),
+            Pending::RevertLoad(arrival) => self.continue_revert(arrival, results, turn),
+            Pending::ScrubList(number) => self.continue_chunk_listing(number, results, turn.now),
+            Pending::ScrubDigest(number) => self.continue_digests(number, results, turn),
             Pending::IntervalStored
             | Pending::Activation
             | Pending::Logged(_)
@@ -538,10 +562,14 @@ impl Pg {
             PgBody::Pushed { object, version, data_offset, omap_after, complete } => {
                 self.hear_pushed(from, &object, version, data_offset, omap_after, complete, turn);
             }
-            PgBody::PullFailed { object, version } => self.hear_pull_failed(from, &object, version),
+            PgBody::PullFailed { object, version } => self.hear_pull_failed(from, &object, version, turn),
             PgBody::BackfillScanned(page) => self.hear_scanned(from, page),
             PgBody::BackfillProgressed { cursor } => self.hear_progressed(from, &cursor),
             PgBody::ReservationGrant => self.hear_reservation_grant(from),
+            PgBody::ScrubReserved { granted } => self.hear_scrub_reserved(from, granted, turn),
+            PgBody::ScrubDigests { number, end, objects } => self.hear_scrub_digests(from, number, end, objects),
+            PgBody::ScrubMarked { object, version, taken } => self.hear_scrub_marked(from, &object, version, taken),
+            PgBody::ScrubNote(record) => self.hear_scrub_record(record),
             // Only a primary says these; the sender's view of who leads is not ours and will be corrected by its map.
             PgBody::QueryInfo
             | PgBody::QueryLog { .. }
@@ -554,6 +582,10 @@ impl Pg {
             | PgBody::ReservationRequest { .. }
             | PgBody::ReservationRelease
             | PgBody::Clean { .. }
+            | PgBody::ScrubReserve
+            | PgBody::ScrubRelease
+            | PgBody::ScrubChunk { .. }
+            | PgBody::ScrubMark { .. }
             | PgBody::RemoveStray => {}
         }
     }
@@ -579,6 +611,15 @@ impl Pg {
             PgBody::ReservationRelease => self.handle_reservation_release(turn),
             PgBody::Clean { info } => self.handle_clean(&info),
             PgBody::RemoveStray => self.handle_remove_stray(turn),
+            PgBody::ScrubReserve => self.handle_scrub_reserve(from, turn),
+            PgBody::ScrubRelease => self.release_scrub_place(turn),
+            PgBody::ScrubChunk { number, begin, end, depth } => {
+                self.handle_scrub_chunk(from, number, &begin, &end, depth, turn);
+            }
+            PgBody::ScrubMark { object, version, deleted } => {
+                self.handle_scrub_mark(from, object, version, deleted, turn);
+            }
+            PgBody::ScrubNote(record) => self.hear_scrub_record(record),
             // Only members say these to a primary.
             PgBody::Info { .. }
             | PgBody::Log { .. }
@@ -590,6 +631,9 @@ impl Pg {
             | PgBody::PullFailed { .. }
             | PgBody::BackfillScanned(_)
             | PgBody::BackfillProgressed { .. }
+            | PgBody::ScrubReserved { .. }
+            | PgBody::ScrubDigests { .. }
+            | PgBody::ScrubMarked { .. }
             | PgBody::ReservationGrant => {}
         }
     }
@@ -610,6 +654,7 @@ impl Pg {
         }
         self.renew_leases(turn);
         self.tick_watches(turn);
+        self.expire_scrub_place(turn);
         if turn.now < self.retry_at {
             return;
         }
@@ -646,6 +691,7 @@ impl Pg {
         if self.peering.stage.is_serving() {
             self.progress_recovery(turn);
             self.progress_clean(turn);
+            self.progress_scrub(turn);
         }
     }
 

@@ -9,6 +9,7 @@ use types::{ObjectId, StoreReadResult};
 use wire::{OpFailure, OpSuccess, SubOp};
 
 use crate::{
+    damage::is_damaged,
     pg::Pg,
     turn::Turn,
     write::{CallOutcomes, Loaded, plan, reads_of},
@@ -23,6 +24,14 @@ impl Pg {
         outcomes: CallOutcomes,
         turn: &mut Turn<'_>,
     ) {
+        let Some(read) = self.writes.reads.get(&arrival) else { return };
+        if is_damaged(&results) {
+            let object = read.object.clone();
+            if self.fetch_instead(&object, &results, turn) {
+                self.read_later(arrival, turn);
+                return;
+            }
+        }
         let Some(read) = self.writes.reads.get(&arrival) else { return };
         let reads = reads_of(&read.object, &read.open.op.ops, false);
         let mut watched = None;
@@ -58,6 +67,19 @@ impl Pg {
         let Some(read) = self.writes.reads.remove(&arrival) else { return };
         self.end_read(&read.object, turn);
         self.begin_notify(read.open, &read.object, told, success, turn);
+    }
+
+    /// The read waits for a good copy, in its place among the operations on its object.
+    fn read_later(&mut self, arrival: u64, turn: &mut Turn<'_>) {
+        let Some(read) = self.writes.reads.remove(&arrival) else { return };
+        let object = read.object;
+        if let Some(queue) = self.writes.objects.get_mut(&object) {
+            queue.reads -= 1;
+            let at = queue.waiting.partition_point(|waiting| waiting.arrival < arrival);
+            queue.waiting.insert(at, read.open);
+        }
+        self.recovery.wanted.insert(object.clone());
+        self.pump(&object, turn);
     }
 
     /// Lets out what has an answer, if a lease allows it now.

@@ -34,6 +34,7 @@ impl Pg {
                 self.say_clean(osd, turn);
             }
             self.repeat_backfill(osd, turn.now, turn);
+            self.repeat_scrub(Some(osd), turn.now, turn);
         }
         self.repeat_copies(Some(osd), turn.now, turn);
         self.repeat_reservation(turn);
@@ -78,6 +79,7 @@ impl Pg {
                 }
                 self.repeat_reservation(turn);
                 self.repeat_acting_wish(turn);
+                self.repeat_scrub(None, late, turn);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! What the primary reports of its PG, in the words of Ceph's states.
 
 use types::{Cursor, OsdId};
-use wire::{IoCounters, PgStateFlags, PgStatistics, PushSource, SubOpResult};
+use wire::{IoCounters, PgStateFlags, PgStatistics, PushSource, ScrubDepth, ScrubOrder, SubOpResult};
 
 use crate::{Fullness, peering::Stage, pg::Pg};
 
@@ -56,6 +56,7 @@ impl Pg {
             unfound_objects: if self.peering.stage.is_serving() { self.unfound() as u64 } else { 0 },
             last_epoch_clean: self.info.history.last_epoch_clean,
             io: IoCounters { recovered_objects: self.counters.recovered_objects, ..self.counters.io },
+            scrub: (self.scrub.record.number > 0).then(|| self.scrub.record.clone()),
         }
     }
 
@@ -87,8 +88,15 @@ impl Pg {
                 None => {}
             }
             set(PgStateFlags::BACKFILL_TOOFULL, self.fullness != Fullness::Room && !self.recovery.backfills.is_empty());
-            set(PgStateFlags::CLEAN, self.peering.clean && self.peering.stage == Stage::Active);
+            let is_clean = self.peering.clean && self.peering.stage == Stage::Active && self.is_all_there();
+            set(PgStateFlags::CLEAN, is_clean);
+            if let Some(run) = self.scrub.active_run() {
+                set(PgStateFlags::SCRUBBING, true);
+                set(PgStateFlags::DEEP, run.depth == ScrubDepth::Data);
+                set(PgStateFlags::REPAIR, run.order == Some(ScrubOrder::Repair));
+            }
         }
+        set(PgStateFlags::INCONSISTENT, self.scrub.record.errors > 0);
         flags
     }
 
@@ -151,6 +159,7 @@ impl Pg {
                 format!("osd.{osd}: passed {}, stored {}", cursor(&backfill.passed), cursor(&backfill.stored)),
             );
         }
+        line("scrub", format!("{:?}, {:?}", self.scrub.record, self.scrub.run));
         let waiting = self.writes.waiting.len();
         line(
             "operations",

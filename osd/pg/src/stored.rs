@@ -10,6 +10,8 @@
 //! req/<client, 8 bytes><sequence, 8 bytes> RequestOutcome
 //! mis/<epoch, 4 bytes><number, 8 bytes>    MissingObject; the version is the one needed
 //! min/<epoch, 4 bytes><number, 8 bytes>    which object that is
+//! scrub                                    ScrubRecord
+//! inc/<index, 4 bytes>                     InconsistentObject, as the last scrub here has listed them
 //! tmp/<epoch, 4 bytes><number, 8 bytes>    the object that is being received beside its place, at this version
 //! ```
 //! A version belongs to one object, so it names missing and half-received objects in fewer bytes than their names
@@ -23,9 +25,10 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use types::{Epoch, Error, LogVersion, ObjectId, PgId, RequestId, Result, StoreOp, Transaction};
 use wire::{
-    LogEntry, LogEntryKind, MissingObject, MissingSet, PastInterval, PgInfo, RequestOutcome, decode_log_entry,
-    decode_missing_object, decode_past_intervals, decode_pg_info, decode_request_outcome, encode_log_entry,
-    encode_missing_object, encode_past_intervals, encode_pg_info, encode_request_outcome,
+    InconsistentObject, LogEntry, LogEntryKind, MissingObject, MissingSet, PastInterval, PgInfo, RequestOutcome,
+    ScrubRecord, decode_inconsistent_object, decode_log_entry, decode_missing_object, decode_past_intervals,
+    decode_pg_info, decode_request_outcome, decode_scrub_record, encode_inconsistent_object, encode_log_entry,
+    encode_missing_object, encode_past_intervals, encode_pg_info, encode_request_outcome, encode_scrub_record,
 };
 
 const EPOCH: &[u8] = b"epoch";
@@ -38,6 +41,13 @@ const REQUEST: &[u8] = b"req/";
 const MISSING: &[u8] = b"mis/";
 const MISSING_NAME: &[u8] = b"min/";
 const TEMPORARY: &[u8] = b"tmp/";
+const SCRUB: &[u8] = b"scrub";
+const INCONSISTENT: &[u8] = b"inc/";
+
+fn inconsistent_key(index: usize) -> Vec<u8> {
+    let index = u32::try_from(index).unwrap_or(u32::MAX);
+    [INCONSISTENT, index.to_be_bytes().as_slice()].concat()
+}
 
 fn version_key(prefix: &[u8], version: LogVersion) -> Vec<u8> {
     let mut key = prefix.to_vec();
@@ -151,6 +161,21 @@ impl Changes {
         self.keys.insert(version_key(TEMPORARY, version), None);
     }
 
+    /// The record of scrubs.
+    pub fn put_scrub_record(&mut self, record: &ScrubRecord) {
+        self.keys.insert(SCRUB.to_vec(), Some(encode_scrub_record(record)));
+    }
+
+    /// The list of inconsistent objects, in place of one of so many.
+    pub fn put_inconsistent_objects(&mut self, old_count: usize, found: &[InconsistentObject]) {
+        for (index, object) in found.iter().enumerate() {
+            self.keys.insert(inconsistent_key(index), Some(encode_inconsistent_object(object)));
+        }
+        for index in found.len()..old_count {
+            self.keys.insert(inconsistent_key(index), None);
+        }
+    }
+
     /// Moves the changes into a transaction.
     pub fn write_into(&mut self, pg: PgId, transaction: &mut Transaction) {
         let meta = ObjectId::pg_meta(pg);
@@ -183,6 +208,8 @@ pub struct StoredPg {
     pub(crate) requests: Vec<RequestOutcome>,
     pub(crate) missing: MissingSet,
     pub(crate) temporary: Vec<(LogVersion, ObjectId)>,
+    pub(crate) scrub: ScrubRecord,
+    pub(crate) inconsistent: Vec<InconsistentObject>,
 }
 
 impl StoredPg {
@@ -213,6 +240,10 @@ impl StoredPg {
                 names.insert(version(digits)?, decode_log_entry(&value)?.object);
             } else if let Some(digits) = key.strip_prefix(TEMPORARY) {
                 stored.temporary.push((version(digits)?, decode_log_entry(&value)?.object));
+            } else if key == SCRUB {
+                stored.scrub = decode_scrub_record(&value)?;
+            } else if key.starts_with(INCONSISTENT) {
+                stored.inconsistent.push(decode_inconsistent_object(&value)?);
             } else {
                 return Err(unknown());
             }

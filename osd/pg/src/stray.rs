@@ -34,6 +34,7 @@ impl Pg {
         self.place_open_ops(open_ops, turn);
         let mut transaction = Transaction::new();
         self.abandon_recovery(&mut transaction, turn);
+        self.end_scrub_interval(turn);
         self.info_changed = false;
         self.changes = crate::stored::Changes::default();
         self.changes.put_gone(self.map.epoch());

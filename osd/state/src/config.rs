@@ -32,6 +32,8 @@ pub struct OsdConfig {
     /// Placement groups that may recover or backfill here at once, as primary or target: bounds the load that
     /// healing puts beside clients.
     pub reservations_max: usize,
+    /// Placement groups that may be scrubbed here at once, as primary or as another member. Ceph: `osd_max_scrubs`.
+    pub scrubs_max: usize,
     /// What every placement group is told.
     pub pg: PgConfig,
 }
@@ -60,6 +62,7 @@ impl OsdConfig {
             beacon_interval: Duration::from_secs(1),
             statistics_interval: Duration::from_secs(2),
             reservations_max: chosen.places(ConfigOption::OsdMaxBackfills),
+            scrubs_max: chosen.places(ConfigOption::OsdMaxScrubs),
             // A restarted group takes no part until the map shows this life of the process.
             pg: PgConfig { nonce: Some(nonce), ..pg },
         }

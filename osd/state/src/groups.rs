@@ -70,6 +70,8 @@ impl Osd {
                 PgAction::RequestLocalReservation(_) => self.reservations.request(pg),
                 PgAction::ReleaseLocalReservation if planted(Bug::PlacesNotGivenBack) => {}
                 PgAction::ReleaseLocalReservation => self.reservations.release(pg),
+                PgAction::RequestScrubPlace => self.scrub_places.request(pg),
+                PgAction::ReleaseScrubPlace => self.scrub_places.release(pg),
                 PgAction::Removed => self.removed.push(pg),
             }
         }
@@ -112,6 +114,9 @@ impl Osd {
                 self.reservations.release(pg);
             }
         }
+        while let Some((pg, answer)) = self.scrub_places.answer() {
+            self.deliver(now, pg, PgEvent::ScrubPlace(answer), actions);
+        }
         let removed = std::mem::take(&mut self.removed);
         if removed.is_empty() {
             return;
@@ -133,6 +138,7 @@ impl Osd {
             self.timers.remove(&(at, pg));
         }
         self.reservations.release(pg);
+        self.scrub_places.release(pg);
         self.requests.forget_pg(pg);
     }
 

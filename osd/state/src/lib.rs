@@ -21,6 +21,7 @@ mod map_gate;
 mod monitor_requests;
 mod osd;
 mod reservations;
+mod scrub_places;
 mod settings;
 mod stored;
 mod verify;

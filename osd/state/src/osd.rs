@@ -26,6 +26,7 @@ use crate::{
     map_gate::MapGate,
     monitor_requests::{MonitorRequests, is_booted},
     reservations::Reservations,
+    scrub_places::ScrubPlaces,
     settings::SettingsFollowed,
     verify::{Step, Verifies},
 };
@@ -41,6 +42,7 @@ pub struct Osd {
     pub(crate) heartbeats: Heartbeats,
     pub(crate) requests: MonitorRequests,
     pub(crate) reservations: Reservations,
+    pub(crate) scrub_places: ScrubPlaces,
     pub(crate) verifies: Verifies,
     pub(crate) settings: SettingsFollowed,
     /// Groups that removed themselves during this event.
@@ -79,6 +81,7 @@ impl Osd {
             heartbeats: Heartbeats::new(now, config.ping_interval, config.grace),
             requests: MonitorRequests::new(now, config.beacon_interval),
             reservations: Reservations::new(config.reservations_max),
+            scrub_places: ScrubPlaces::new(config.scrubs_max),
             verifies: Verifies::default(),
             removed: Vec::new(),
             pg_actions: Vec::new(),

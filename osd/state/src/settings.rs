@@ -33,6 +33,8 @@ impl Osd {
         self.settings.effective.clone_from(&effective);
         self.config.grace = effective.duration(ConfigOption::OsdHeartbeatGrace);
         self.config.reservations_max = effective.places(ConfigOption::OsdMaxBackfills);
+        self.config.scrubs_max = effective.places(ConfigOption::OsdMaxScrubs);
+        self.scrub_places.set_places(self.config.scrubs_max);
         self.config.pg.follow(&effective);
         self.heartbeats.set_grace(self.config.grace);
         self.reservations.set_places(self.config.reservations_max);

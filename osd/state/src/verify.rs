@@ -5,16 +5,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crc32fast::Hasher;
-use osd_pg::{OBJECT_INFO_XATTR, SessionId, Ticket};
-use types::{
-    Cursor, Error, Extent, GENERATION_NONE, LogVersion, ObjectId, ObjectMeta, PgRange, Result, StoreRead,
-    StoreReadResult, limits,
-};
-use wire::{ObjectDigest, VerifyPage, VerifyRequest, decode_object_info};
+use osd_pg::{Digesting, Progress, SessionId, Ticket};
+use types::{Cursor, GENERATION_NONE, LogVersion, ObjectId, PgRange, Result, StoreRead, StoreReadResult, limits};
+use wire::{ScrubDepth, VerifyPage, VerifyRequest};
 
-/// Bytes of an object read at once.
-const PART_BYTES: u64 = 4 << 20;
 /// A page ends early after so many bytes, so that the asker hears something within seconds.
 const PAGE_BYTES_MAX: u64 = 256 << 20;
 /// Pages in the making at once. An asker has one page in flight per OSD; what is beyond this is dropped and asked
@@ -47,16 +41,6 @@ struct Job {
     next_page: Cursor,
     current: Option<Digesting>,
     bytes: u64,
-}
-
-#[derive(Debug)]
-struct Digesting {
-    digest: ObjectDigest,
-    data: Hasher,
-    data_offset: u64,
-    omap: Hasher,
-    omap_after: Vec<u8>,
-    omap_done: bool,
 }
 
 impl Verifies {
@@ -129,8 +113,9 @@ impl Job {
         }
         match self.objects.pop_front() {
             Some(object) => {
-                let questions = vec![StoreRead::Meta { object: object.clone() }];
-                self.current = Some(Digesting::new(object));
+                let digesting = Digesting::new(object, ScrubDepth::Data);
+                let questions = digesting.questions();
+                self.current = Some(digesting);
                 Step::Read(questions)
             }
             None => {
@@ -157,112 +142,10 @@ impl Job {
             return;
         }
         let Some(current) = &mut self.current else { return };
-        let taken = result.and_then(|result| current.take(result, &mut self.bytes));
-        let finished = match taken {
-            Ok(Progress::More) => false,
-            Ok(Progress::Finished) => true,
-            Ok(Progress::Gone) => {
-                self.current = None;
-                return;
-            }
-            Err(error) => {
-                current.digest.damage = Some(error.message);
-                true
-            }
-        };
-        if finished && let Some(current) = self.current.take() {
-            self.page.objects.push(current.finish());
+        match current.take(result, &mut self.bytes) {
+            Progress::More => {}
+            Progress::Finished => self.page.objects.extend(self.current.take().map(Digesting::finish)),
+            Progress::Gone => self.current = None,
         }
-    }
-}
-
-enum Progress {
-    More,
-    Finished,
-    /// Removed since it was listed.
-    Gone,
-}
-
-impl Digesting {
-    fn new(object: ObjectId) -> Self {
-        Self {
-            digest: ObjectDigest {
-                object,
-                version: LogVersion::ZERO,
-                size: 0,
-                data_crc: 0,
-                xattrs_crc: 0,
-                omap_crc: 0,
-                damage: None,
-            },
-            data: Hasher::new(),
-            data_offset: 0,
-            omap: Hasher::new(),
-            omap_after: Vec::new(),
-            omap_done: false,
-        }
-    }
-
-    fn questions(&self) -> Vec<StoreRead> {
-        let object = self.digest.object.clone();
-        if self.data_offset < self.digest.size {
-            let length = PART_BYTES.min(self.digest.size - self.data_offset);
-            return vec![StoreRead::Data { object, extent: Extent { offset: self.data_offset, length } }];
-        }
-        let (after, keys_max) = (self.omap_after.clone(), limits::PAGE_KEYS_MAX);
-        vec![StoreRead::Omap { object, after, prefix: Vec::new(), keys_max }]
-    }
-
-    fn take(&mut self, result: StoreReadResult, bytes: &mut u64) -> Result<Progress> {
-        match result {
-            StoreReadResult::Meta(None) => return Ok(Progress::Gone),
-            StoreReadResult::Meta(Some(meta)) => self.take_meta(&meta)?,
-            StoreReadResult::Data(data) => {
-                if data.is_empty() {
-                    // The object was cut while it was read; the versions of the members' digests will tell.
-                    self.data_offset = self.digest.size;
-                }
-                self.data.update(&data);
-                let length = u64::try_from(data.len()).expect("a length fits 64 bits");
-                self.data_offset += length;
-                *bytes += length;
-            }
-            StoreReadResult::Omap(page) => {
-                for (key, value) in &page.entries {
-                    hash_entry(&mut self.omap, key, value);
-                }
-                self.omap_after = page.entries.last().map(|(key, _)| key.clone()).unwrap_or_default();
-                self.omap_done = !page.more;
-            }
-            other => panic!("no such question was asked: {other:?}"),
-        }
-        Ok(if self.omap_done { Progress::Finished } else { Progress::More })
-    }
-
-    fn take_meta(&mut self, meta: &ObjectMeta) -> Result<()> {
-        self.digest.size = meta.size;
-        let mut xattrs = Hasher::new();
-        for (name, value) in &meta.xattrs {
-            hash_entry(&mut xattrs, name, value);
-        }
-        self.digest.xattrs_crc = xattrs.finalize();
-        hash_entry(&mut self.omap, b"", &meta.omap_header);
-        let info = meta.xattrs.get(OBJECT_INFO_XATTR).ok_or_else(|| Error::damaged("the object has no info"))?;
-        self.digest.version = decode_object_info(info)?.version;
-        Ok(())
-    }
-
-    fn finish(self) -> ObjectDigest {
-        let Self { mut digest, data, omap, .. } = self;
-        digest.data_crc = data.finalize();
-        digest.omap_crc = omap.finalize();
-        digest
-    }
-}
-
-fn hash_entry(hasher: &mut Hasher, key: &[u8], value: &[u8]) {
-    for part in [key, value] {
-        hasher.update(&u64::try_from(part.len()).expect("a length fits 64 bits").to_le_bytes());
-        hasher.update(part);
     }
 }

@@ -49,6 +49,10 @@ impl World {
             hit
         });
         let (fault, _) = *chosen.expect("a number below the sum of the weights hits one");
+        if self.scenario.profile.rots() && self.would_be_second(fault) {
+            self.plan_fault();
+            return;
+        }
         *self.faults.made.entry(fault).or_default() += 1;
         match fault {
             Fault::KillOsd => {
@@ -82,6 +86,15 @@ impl World {
             Fault::Operator => self.operator.meddle(&mut self.stage, &self.scenario),
         }
         self.plan_fault();
+    }
+
+    /// Rot and a death at once are two faults of one object: its last good copy may be the one that dies. So something rots
+    /// only while all is well, and nobody dies while something is rotten.
+    fn would_be_second(&self, fault: Fault) -> bool {
+        match fault {
+            Fault::RotBlock => !self.faults.down.is_empty() || self.unclean().is_none_or(|unclean| !unclean.is_empty()),
+            _ => self.osds.are_rotten(),
+        }
     }
 
     pub(crate) fn plan_fault(&mut self) {

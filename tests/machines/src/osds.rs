@@ -9,18 +9,18 @@ use std::{
     time::Duration,
 };
 
-use osd_pg::{Checks, PgConfig, SessionId, StoredPg, Ticket};
+use osd_pg::{Checks, PgConfig, ScrubConfig, SessionId, StoredPg, Ticket};
 use osd_state::{Action, Event, Osd, OsdConfig, Owner, PG_KEY_PREFIX, Peer, StoredOsd, map_key_range};
 use store::{FaultyStore, MemoryStore, ObjectStore};
 use tests_kit::EventKey;
 use types::{
-    BootNonce, Cursor, EntityKind, EntityName, Epoch, ObjectId, OsdId, OsdUuid, PgId, StoreRead, StoreReadResult, Time,
-    Uuid,
+    BootNonce, Cursor, EntityKind, EntityName, Epoch, Extent, ObjectId, OsdId, OsdUuid, PgId, StoreRead,
+    StoreReadResult, Time, Uuid,
 };
 use wire::{ControlReply, ControlRequest, PgStatistics};
 
 use crate::{
-    Scenario,
+    Profile, Scenario,
     world::{Happening, Letter, Node, Stage},
 };
 
@@ -156,7 +156,10 @@ impl Osds {
         let store = self.content(osd);
         let everything = StoreRead::List { begin: Cursor::Start, end: Cursor::End, objects_max: usize::MAX };
         let Ok(StoreReadResult::List { objects, .. }) = store.read(&everything) else { return };
-        let objects: Vec<ObjectId> = objects.into_iter().filter(|object| !object.is_pg_meta()).collect();
+        // Each object rots on one OSD only: another copy is intact.
+        let count = u32::try_from(self.nodes.len()).expect("few OSDs");
+        let is_victim = |object: &ObjectId| !object.is_pg_meta() && object.hash % count == osd.0;
+        let objects: Vec<ObjectId> = objects.into_iter().filter(is_victim).collect();
         if objects.is_empty() {
             return;
         }
@@ -164,6 +167,18 @@ impl Osds {
         if self.nodes[&osd].store.damage(chosen, 0) {
             stage.note(format_args!("{chosen} rots on osd.{osd}"));
         }
+    }
+
+    /// Whether a unit of some object on some disk does not have its checksum.
+    pub fn are_rotten(&self) -> bool {
+        let everything = Extent { offset: 0, length: u64::MAX };
+        self.ids().into_iter().any(|osd| {
+            let store = self.content(osd);
+            let listing = StoreRead::List { begin: Cursor::Start, end: Cursor::End, objects_max: usize::MAX };
+            let Ok(StoreReadResult::List { objects, .. }) = store.read(&listing) else { return false };
+            let is_rotten = |object| store.read(&StoreRead::Data { object, extent: everything }).is_err();
+            objects.into_iter().any(is_rotten)
+        })
     }
 
     /// Whether this life of the process is still the present one.
@@ -215,6 +230,7 @@ impl Osds {
             requests_remembered_max: scenario.requests_remembered_max,
             scan_page_objects: scenario.scan_page_objects,
             recovery_chunk_bytes: scenario.recovery_chunk_bytes,
+            scrub: scrub_of(scenario.profile),
             ..PgConfig::new(osd)
         };
         let mut uuid = [0; 16];
@@ -501,6 +517,22 @@ fn read_stored(store: &FaultyStore) -> StoredOsd {
         (pg, StoredPg::decode(page.entries).expect("what the group wrote can be read"))
     });
     StoredOsd::new(maps, pgs.collect()).expect("the OSD wrote these maps")
+}
+
+/// Where blocks rot, scrubs follow each other within seconds; elsewhere they come as they do in production.
+fn scrub_of(profile: Profile) -> ScrubConfig {
+    if !profile.rots() {
+        return ScrubConfig::default();
+    }
+    ScrubConfig {
+        metadata_every: Duration::from_secs(5),
+        data_every: Duration::from_secs(9),
+        metadata_chunk_objects: 3,
+        data_chunk_objects: 2,
+        auto_repair_objects_max: 1000,
+        cursor_saved_every: Duration::from_millis(50),
+        ..ScrubConfig::default()
+    }
 }
 
 #[cfg(test)]

@@ -139,10 +139,20 @@ pub const PROFILES: [Profile; 10] = [
     },
 ];
 
+/// Blocks rot and scrubs follow each other within seconds; at the end every byte was read again and is right. Not one of
+/// [`PROFILES`], since a world of scrubs is another world for every seed.
+pub const ROTTING: Profile =
+    profile("rotting", Links::Flaky, &[(Fault::RotBlock, 5), (Fault::KillOsd, 2), (Fault::KillMonitor, 1)], 700);
+
 impl Profile {
+    /// Whether blocks rot.
+    pub fn rots(&self) -> bool {
+        self.faults.iter().any(|(fault, _)| *fault == Fault::RotBlock)
+    }
+
     /// The profile of this name.
     pub fn named(name: &str) -> Option<&'static Self> {
-        PROFILES.iter().find(|profile| profile.name == name)
+        PROFILES.iter().chain([&ROTTING]).find(|profile| profile.name == name)
     }
 
     /// The profile that a seed gets when nobody asks for one.

@@ -6,7 +6,7 @@ use osd_pg::Ticket;
 use osd_state::{Event as OsdEvent, Owner};
 use tests_kit::{Arrival, Content, EventQueue, HostClock, Network, Packet};
 use types::{BootNonce, Epoch, OsdId, PgId, PoolId, Seed, SeededRandom, StoreReadResult, Time};
-use wire::{ControlReply, ControlRequest, MapShare, Message, PgStateFlags};
+use wire::{ControlReply, ControlRequest, MapShare, Message, PgStatistics};
 
 use crate::{
     Scenario, audit,
@@ -408,12 +408,20 @@ impl World {
     pub fn unclean(&self) -> Option<Vec<(PgId, String)>> {
         self.pool?;
         let map = self.monitors.newest_map()?;
-        let clean = PgStateFlags::ACTIVE.with(PgStateFlags::CLEAN);
+        // Once faults have ended, what could rot must have been read again. Clocks run exactly where blocks rot.
+        let since = self.faults_ended.filter(|_| self.scenario.profile.rots());
+        let since_ms = since.map(|ended| ended.as_nanoseconds() / 1_000_000);
+        let is_read_again = |statistics: &PgStatistics| {
+            let record = statistics.scrub.as_ref();
+            since_ms.is_none_or(|since| record.is_some_and(|record| record.deep_stamp_ms > since && record.errors == 0))
+        };
         let unclean = map.pgs().filter_map(|pg| {
             let place = map.place(pg);
             let Some(primary) = place.acting_primary else { return Some((pg, "has no primary".to_owned())) };
             match self.osds.pg_statistics(primary, map.epoch(), pg) {
-                Some(statistics) if statistics.state == clean && place.up == place.acting => None,
+                Some(statistics) if statistics.state.is_healthy() && place.up == place.acting => {
+                    (!is_read_again(&statistics)).then(|| (pg, format!("was not scrubbed: {:?}", statistics.scrub)))
+                }
                 Some(statistics) => Some((pg, format!("is {} on osd.{primary}", statistics.state))),
                 None => Some((pg, format!("is unknown to osd.{primary}, or it lacks epoch {}", map.epoch()))),
             }

@@ -151,6 +151,9 @@ pub(super) fn check_sub_op(op: &SubOp) -> Result<()> {
             bound("namespace's length", length, limits::NAMESPACE_BYTES_MAX)?;
             bound_page("number of objects asked for", *objects_max, limits::PAGE_KEYS_MAX)
         }
+        SubOp::ListInconsistent { objects_max, .. } => {
+            bound_page("number of inconsistent objects asked for", *objects_max, limits::INCONSISTENT_PAGE_OBJECTS)
+        }
         SubOp::Watch { timeout_ms, .. } => check_watch_timeout(*timeout_ms),
         SubOp::Notify { timeout_ms, payload } => {
             bound_page("notification's time-out in milliseconds", *timeout_ms, limits::NOTIFY_TIMEOUT_MS_MAX as usize)?;
@@ -168,6 +171,9 @@ pub(super) fn check_sub_op(op: &SubOp) -> Result<()> {
         | SubOp::Checksum { .. }
         | SubOp::ClearXattrs
         | SubOp::SetAllocationHint(_)
+        | SubOp::ScrubPg(_)
+        | SubOp::QueryPg
+        | SubOp::MarkUnfoundLost(_)
         | SubOp::Stat
         | SubOp::GetXattrs
         | SubOp::OmapGetHeader
@@ -209,13 +215,12 @@ pub(super) fn check_client_op(op: &ClientOp) -> Result<()> {
         let limit = limits::OPERATION_PAYLOAD_BYTES_MAX;
         return Err(Error::invalid(format!("the operation brings or asks for {bytes} bytes; the limit is {limit}")));
     }
-    let listing = |step: &SubOp| matches!(step, SubOp::ListObjects { .. });
     match op.target {
-        OpTarget::Pg if op.ops.len() > 1 || !op.ops.iter().all(listing) => {
-            Err(Error::invalid("an operation on a placement group is anything but one listing"))
+        OpTarget::Pg if op.ops.len() > 1 || !op.ops.iter().all(SubOp::is_of_pg) => {
+            Err(Error::invalid("an operation on a placement group is not exactly one step that is for such"))
         }
-        OpTarget::Object { .. } if op.ops.iter().any(listing) => {
-            Err(Error::invalid("a listing is asked of an object instead of a placement group"))
+        OpTarget::Object { .. } if op.ops.iter().any(SubOp::is_of_pg) => {
+            Err(Error::invalid("a step for a placement group is asked of an object"))
         }
         _ => Ok(()),
     }
@@ -238,6 +243,9 @@ pub(super) fn check_sub_op_result(result: &SubOpResult) -> Result<()> {
     match result {
         SubOpResult::Data(data) => bound("result's length", data.len(), limits::OPERATION_PAYLOAD_BYTES_MAX),
         SubOpResult::Xattrs(xattrs) => check_xattrs(xattrs),
+        SubOpResult::Inconsistents { objects, .. } => {
+            bound("number of inconsistent objects", objects.len(), limits::INCONSISTENT_PAGE_OBJECTS)
+        }
         SubOpResult::List { names, .. } => bound("number of names in a page", names.len(), limits::PAGE_KEYS_MAX),
         SubOpResult::Sparse { extents, data } => {
             bound("result's length", data.len(), limits::OPERATION_PAYLOAD_BYTES_MAX)?;
@@ -283,6 +291,9 @@ pub(super) fn check_pg_body(body: &PgBody) -> Result<()> {
     match body {
         PgBody::BackfillScan { objects_max, .. } => {
             bound_page("number of objects asked for", *objects_max, limits::SCAN_PAGE_OBJECTS)
+        }
+        PgBody::ScrubDigests { objects, .. } => {
+            bound("number of objects in a scrub's answer", objects.len(), limits::SCAN_PAGE_OBJECTS)
         }
         PgBody::Pull { omap_after, .. } | PgBody::Pushed { omap_after, .. } => check_omap_key(omap_after),
         _ => Ok(()),

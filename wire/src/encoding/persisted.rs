@@ -11,7 +11,10 @@ use super::{
     message::check_version,
     stream::{Decoder, Encoder},
 };
-use crate::{LogEntry, MissingObject, ObjectInfo, PastInterval, PgHistory, PgInfo, RequestOutcome};
+use crate::{
+    InconsistentObject, LogEntry, MissingObject, ObjectInfo, PastInterval, PgHistory, PgInfo, RequestOutcome,
+    ScrubRecord,
+};
 
 /// A list of intervals as one value.
 struct PastIntervals {
@@ -27,6 +30,8 @@ const HISTORY: (u8, u8) = (1, 1);
 const REQUEST_OUTCOME: (u8, u8) = (1, 1);
 const PAST_INTERVALS: (u8, u8) = (1, 1);
 const MISSING_OBJECT: (u8, u8) = (1, 1);
+const SCRUB_RECORD: (u8, u8) = (1, 1);
+const INCONSISTENT_OBJECT: (u8, u8) = (1, 1);
 
 fn encode((version, oldest_reader): (u8, u8), capacity: usize, value: &impl Record) -> Bytes {
     let mut out = Encoder::inline(capacity);
@@ -65,6 +70,8 @@ persisted! {
     PgHistory HISTORY 48 "history of a placement group" encode_history decode_history;
     RequestOutcome REQUEST_OUTCOME 48 "request outcome" encode_request_outcome decode_request_outcome;
     MissingObject MISSING_OBJECT 32 "missing object" encode_missing_object decode_missing_object;
+    ScrubRecord SCRUB_RECORD 96 "record of scrubs" encode_scrub_record decode_scrub_record;
+    InconsistentObject INCONSISTENT_OBJECT 256 "inconsistent object" encode_inconsistent_object decode_inconsistent_object;
 }
 
 /// The bytes of a stored list of past intervals.

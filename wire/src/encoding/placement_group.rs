@@ -97,6 +97,14 @@ choice!(PgBody {
     22 ReservationRelease,
     23 Clean { 1 info },
     24 RemoveStray,
+    60 ScrubReserve,
+    61 ScrubReserved { 1 granted },
+    62 ScrubRelease,
+    63 ScrubChunk { 1 number, 2 begin, 3 end, 4 depth },
+    64 ScrubDigests { 1 number, 2 end, 3 objects },
+    65 ScrubMark { 1 object, 2 version, 3 deleted },
+    66 ScrubMarked { 1 object, 2 version, 3 taken },
+    67 ScrubNote(1 record),
 } check check_pg_body);
 
 record!(VerifyRequest { 1 sequence, 2 epoch, 3 pg, 4 begin, 5 objects_max } check check_verify_request);

@@ -12,10 +12,11 @@ use bytes::{Bytes, BytesMut};
 use types::{ErrorKind, LogVersion, ObjectId, ObjectName, Result, Seed, SeededRandom, limits};
 use wire::{
     EncodedMessage, LogEntry, Message, PgBody, PgLogSlice, PgMessage, SubOp, decode_control_reply,
-    decode_control_request, decode_history, decode_log_entry, decode_map_share, decode_message, decode_missing_object,
-    decode_object_info, decode_past_intervals, decode_pg_info, decode_request_outcome, encode_control_reply,
-    encode_control_request, encode_history, encode_log_entry, encode_map_share, encode_message, encode_missing_object,
-    encode_object_info, encode_past_intervals, encode_pg_info, encode_request_outcome,
+    decode_control_request, decode_history, decode_inconsistent_object, decode_log_entry, decode_map_share,
+    decode_message, decode_missing_object, decode_object_info, decode_past_intervals, decode_pg_info,
+    decode_request_outcome, decode_scrub_record, encode_control_reply, encode_control_request, encode_history,
+    encode_inconsistent_object, encode_log_entry, encode_map_share, encode_message, encode_missing_object,
+    encode_object_info, encode_past_intervals, encode_pg_info, encode_request_outcome, encode_scrub_record,
 };
 
 mod bounds;
@@ -168,6 +169,8 @@ fn bytes_of_persisted_values_are_fixed() {
         ("object_info watched", hex(encode_object_info(&samples::watched_object_info()))),
         ("log_entry with outputs", hex(encode_log_entry(&samples::log_entry_with_outputs()))),
         ("request_outcome with outputs", hex(encode_request_outcome(&samples::request_outcome_with_outputs()))),
+        ("scrub_record", hex(encode_scrub_record(&samples::scrub_record()))),
+        ("inconsistent_object", hex(encode_inconsistent_object(&samples::inconsistent_object()))),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .to_vec();
@@ -185,6 +188,8 @@ fn bytes_of_persisted_values_are_fixed() {
     check_persisted(&golden, "object_info watched", &samples::watched_object_info(), decode_object_info);
     let remembered = samples::request_outcome_with_outputs();
     check_persisted(&golden, "request_outcome with outputs", &remembered, decode_request_outcome);
+    check_persisted(&golden, "scrub_record", &samples::scrub_record(), decode_scrub_record);
+    check_persisted(&golden, "inconsistent_object", &samples::inconsistent_object(), decode_inconsistent_object);
 }
 
 #[test]

@@ -10,11 +10,12 @@ use types::{
 };
 use wire::{
     ActivatePg, BackfillPage, ClientOp, ClientReply, ClusterDigest, CommandAnswer, CommandId, CommandRequest,
-    Comparison, ControlReply, ControlRequest, FailureEvidence, IoCounters, LogEntry, LogEntryKind, MapShare, Message,
-    MissingObject, MissingSet, ObjectDigest, ObjectInfo, OpFailure, OpFlags, OpSuccess, OpTarget, OsdBoot, OsdFailure,
-    OsdStatistics, PastInterval, PgBody, PgHistory, PgInfo, PgLogSlice, PgMessage, PgStateFlags, PgStatistics, Ping,
-    Pong, PushChunk, PushSource, Replicate, RequestOutcome, SnapshotContext, StatisticsReport, SubOp, SubOpResult,
-    VerifyPage, VerifyRequest,
+    Comparison, ControlReply, ControlRequest, FailureEvidence, InconsistencyFlags, InconsistentCopy,
+    InconsistentObject, IoCounters, LogEntry, LogEntryKind, MapShare, Message, MissingObject, MissingSet, ObjectDigest,
+    ObjectInfo, OpFailure, OpFlags, OpSuccess, OpTarget, OsdBoot, OsdFailure, OsdStatistics, PastInterval, PgBody,
+    PgHistory, PgInfo, PgLogSlice, PgMessage, PgStateFlags, PgStatistics, Ping, Pong, PushChunk, PushSource, Replicate,
+    RequestOutcome, ScrubDepth, ScrubOrder, ScrubRecord, SnapshotContext, StatisticsReport, SubOp, SubOpResult,
+    UnfoundFate, VerifyPage, VerifyRequest,
 };
 
 mod object_operations;
@@ -229,6 +230,7 @@ fn pg_statistics() -> PgStatistics {
         unfound_objects: 5,
         last_epoch_clean: Epoch(6),
         io: io(),
+        scrub: None,
     }
 }
 
@@ -426,6 +428,69 @@ fn pg_bodies() -> Vec<(&'static str, PgBody)> {
         ("reservation_release", PgBody::ReservationRelease),
         ("clean", PgBody::Clean { info: info() }),
         ("remove_stray", PgBody::RemoveStray),
+        ("scrub_reserve", PgBody::ScrubReserve),
+        ("scrub_reserved", PgBody::ScrubReserved { granted: true }),
+        ("scrub_release", PgBody::ScrubRelease),
+        (
+            "scrub_chunk",
+            PgBody::ScrubChunk { number: 7, begin: Cursor::Start, end: Cursor::End, depth: ScrubDepth::Metadata },
+        ),
+        ("scrub_digests", PgBody::ScrubDigests { number: 7, end: Cursor::End, objects: vec![digest()] }),
+        ("scrub_mark", PgBody::ScrubMark { object: object_id(), version: version(10), deleted: true }),
+        ("scrub_marked", PgBody::ScrubMarked { object: object_id(), version: version(10), taken: true }),
+        ("scrub_note", PgBody::ScrubNote(scrub_record())),
+    ]
+}
+
+fn digest() -> ObjectDigest {
+    ObjectDigest {
+        object: object_id(),
+        version: version(10),
+        size: 4096,
+        data_crc: 0xffff_ffff,
+        xattrs_crc: 1,
+        omap_crc: 2,
+        damage: Some("bytes 0 to 4095 fail their checksum".into()),
+    }
+}
+
+pub fn scrub_record() -> ScrubRecord {
+    ScrubRecord {
+        number: 3,
+        scrub_version: version(10),
+        scrub_stamp_ms: 1_700_000_000_000,
+        deep_version: version(9),
+        deep_stamp_ms: 1_700_000_000_001,
+        scrub_due_ms: 1_700_000_000_002,
+        deep_due_ms: 1_700_000_000_003,
+        errors: 4,
+        repaired: 5,
+        cursor: Some(Cursor::Before(object_id())),
+        cursor_depth: Some(ScrubDepth::Data),
+        cursor_stamp_ms: 1_700_000_000_004,
+    }
+}
+
+pub fn inconsistent_object() -> InconsistentObject {
+    let errors = InconsistencyFlags::READ_ERROR;
+    let broken = InconsistentCopy { osd: OsdId(1), errors, digest: Some(digest()) };
+    let lacking = InconsistentCopy { osd: OsdId(2), errors: InconsistencyFlags::MISSING, digest: None };
+    InconsistentObject {
+        object: object_id(),
+        version: version(10),
+        errors: InconsistencyFlags::SIZE_MISMATCH.with(InconsistencyFlags::INFO_MISMATCH),
+        proven: Some(OsdId(0)),
+        copies: vec![broken, lacking],
+    }
+}
+
+/// Steps that are asked of a placement group.
+fn pg_ops() -> Vec<(&'static str, SubOp)> {
+    vec![
+        ("scrub", SubOp::ScrubPg(ScrubOrder::DeepScrub)),
+        ("list inconsistent", SubOp::ListInconsistent { skip: 50, objects_max: 50 }),
+        ("query", SubOp::QueryPg),
+        ("mark unfound lost", SubOp::MarkUnfoundLost(UnfoundFate::Revert)),
     ]
 }
 
@@ -436,6 +501,13 @@ pub fn messages() -> Vec<(String, Message)> {
         ("client_op listing".into(), Message::ClientOp(Box::new(listing(1000, Some(b"space".to_vec()))))),
         ("client_reply".into(), Message::ClientReply(Box::new(client_reply(results())))),
     ];
+    all.extend(pg_ops().into_iter().map(|(name, step)| {
+        let op = ClientOp { target: OpTarget::Pg, ..client_op(vec![step]) };
+        (format!("client_op {name}"), Message::ClientOp(Box::new(op)))
+    }));
+    let found =
+        SubOpResult::Inconsistents { stamp_ms: 1_700_000_000_000, total: 9, objects: vec![inconsistent_object()] };
+    all.push(("client_reply inconsistents".into(), Message::ClientReply(Box::new(client_reply(vec![found])))));
     for kind in [
         ErrorKind::Retry,
         ErrorKind::RefreshMap,
@@ -479,15 +551,7 @@ pub fn messages() -> Vec<(String, Message)> {
                 sequence: 3,
                 last_update: version(10),
                 present: true,
-                objects: vec![ObjectDigest {
-                    object: object_id(),
-                    version: version(10),
-                    size: 4096,
-                    data_crc: 0xffff_ffff,
-                    xattrs_crc: 1,
-                    omap_crc: 2,
-                    damage: Some("bytes 0 to 4095 fail their checksum".into()),
-                }],
+                objects: vec![digest()],
                 next: Some(Cursor::Before(shard_id())),
             }),
         ),
@@ -527,6 +591,7 @@ pub fn control_requests() -> Vec<(&'static str, ControlRequest)> {
         misplaced_copies: 2,
         copies: 3,
         unfound_objects: 4,
+        scrub_errors: 0,
     };
     vec![
         ("command", command("osd pool create".into(), "demo".into())),

@@ -88,6 +88,7 @@ pub(crate) fn checks(view: &View<'_>) -> Vec<Check> {
         pg_availability(view),
         pg_degraded(view),
         pg_damaged(view),
+        osd_scrub_errors(view),
         object_unfound(view),
     ]
     .into_iter()
@@ -300,6 +301,20 @@ fn pg_damaged(view: &View<'_>) -> Option<Check> {
     pg_check(view, "PG_DAMAGED", Severity::Error, "Possible data damage", |state| {
         state.contains(PgStateFlags::INCONSISTENT)
     })
+}
+
+fn osd_scrub_errors(view: &View<'_>) -> Option<Check> {
+    let digest = view.fresh_digest()?;
+    if digest.scrub_errors == 0 {
+        return None;
+    }
+    let errors = |row: &PgStatistics| row.scrub.as_ref().map_or(0, |scrub| scrub.errors);
+    let rows = digest.pgs_not_clean.iter().filter(|row| errors(row) > 0);
+    let detail = rows.map(|row| format!("pg {} has {} inconsistent objects", row.pg, errors(row))).collect();
+    let summary = format!("{} scrub errors", digest.scrub_errors);
+    let mut check = Check::new("OSD_SCRUB_ERRORS", Severity::Error, summary, detail);
+    check.count = digest.scrub_errors;
+    Some(check)
 }
 
 fn object_unfound(view: &View<'_>) -> Option<Check> {

@@ -141,7 +141,15 @@ fn pg_json(pg: PgId, place: &Placement, reported: Option<&PgStatistics>, otherwi
             "num_objects_degraded": reported.degraded_copies,
             "num_objects_misplaced": reported.misplaced_copies,
             "num_objects_unfound": reported.unfound_objects,
+            "num_scrub_errors": reported.scrub.as_ref().map_or(0, |scrub| scrub.errors),
+            "num_objects_repaired": reported.scrub.as_ref().map_or(0, |scrub| scrub.repaired),
         });
+        if let Some(scrub) = &reported.scrub {
+            row["last_scrub"] = json!(scrub.scrub_version.to_string());
+            row["last_scrub_stamp_ms"] = json!(scrub.scrub_stamp_ms);
+            row["last_deep_scrub"] = json!(scrub.deep_version.to_string());
+            row["last_deep_scrub_stamp_ms"] = json!(scrub.deep_stamp_ms);
+        }
     }
     row
 }
@@ -150,8 +158,9 @@ fn pg_json(pg: PgId, place: &Placement, reported: Option<&PgStatistics>, otherwi
 /// listed.
 fn lists_all_unclean(view: &View<'_>) -> bool {
     view.fresh_digest().is_some_and(|digest| {
+        // Those that are scrubbed or inconsistent are clean, too, and listed all the same.
         let clean = PgStateFlags::ACTIVE.with(PgStateFlags::CLEAN);
-        let unclean = digest.pg_states.iter().filter(|(state, _)| !state.contains(clean));
+        let unclean = digest.pg_states.iter().filter(|(state, _)| *state != clean);
         let unclean: u64 = unclean.map(|(_, count)| u64::from(*count)).sum();
         let reported: u64 = digest.pg_states.iter().map(|(_, count)| u64::from(*count)).sum();
         unclean == digest.pgs_not_clean.len() as u64 && reported == view.pg_count()
@@ -216,6 +225,20 @@ pub(super) fn dump(view: &View<'_>, _: &Arguments) -> Result<CommandAnswer> {
         "pg_map": { "version": map.epoch, "last_osdmap_epoch": map.epoch, "pg_stats": rows },
         "digest_age_ms": view.digest_age_ms(),
     })))
+}
+
+/// The groups of a pool that are inconsistent; refused when that is not known of all of them.
+pub(super) fn list_inconsistent(view: &View<'_>, arguments: &Arguments) -> Result<CommandAnswer> {
+    let pool = pool_by_name(view.map.map(), arguments.text("pool"))?;
+    if !lists_all_unclean(view) {
+        return Err(types::Error::retry(
+            "the manager's figures do not cover every placement group now; `pg stat` shows when they do",
+        ));
+    }
+    let listed = reported(view);
+    let inconsistent = listed.values().filter(|row| row.pg.pool == pool.id);
+    let inconsistent = inconsistent.filter(|row| row.state.contains(PgStateFlags::INCONSISTENT));
+    Ok(answer_json(&json!(inconsistent.map(|row| row.pg).collect::<Vec<PgId>>())))
 }
 
 pub(super) fn ls_by_pool(view: &View<'_>, arguments: &Arguments) -> Result<CommandAnswer> {

@@ -414,6 +414,12 @@ pub(crate) static TABLE: &[CommandSpec] = &[
     look("pg stat", &[], "placement groups in a line", pg::stat),
     look("pg dump", &[], "every placement group", pg::dump),
     look("pg ls-by-pool", &[need("poolstr", Pool)], "the placement groups of a pool", pg::ls_by_pool),
+    look(
+        "pg list-inconsistent",
+        &[need("pool", Pool)],
+        "placement groups of a pool with objects that scrubs found inconsistent",
+        pg::list_inconsistent,
+    ),
     look("pg map", &[need("pgid", Pg)], "where a placement group is", pg::map_of),
     // settings
     change(

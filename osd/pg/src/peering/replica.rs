@@ -63,7 +63,11 @@ impl Pg {
         if planted(Bug::ActivationAnsweredBeforeCommit) {
             self.send(from, body.clone(), turn);
         }
-        let then = vec![AfterCommit::Send { to: from, message: self.message(body) }];
+        let mut then = vec![AfterCommit::Send { to: from, message: self.message(body) }];
+        if self.scrub.record.number > 0 {
+            let note = self.message(PgBody::ScrubNote(self.scrub.record.clone()));
+            then.push(AfterCommit::Send { to: from, message: note });
+        }
         self.commit(remove_ops(remove), Pending::Activation, then, turn);
     }
 

@@ -126,6 +126,7 @@ impl Pg {
         if !self.missing.is_empty() {
             return;
         }
+        self.push_again(target, turn);
         loop {
             self.want_pages(target, turn);
             match self.next_step(target) {
@@ -141,6 +142,16 @@ impl Pg {
             }
         }
         self.tell_progress(target, turn);
+    }
+
+    /// What was on its way when the copy here was found damaged; a good one is in its place now.
+    fn push_again(&mut self, target: OsdId, turn: &mut Turn<'_>) {
+        let Some(backfill) = self.recovery.backfills.get(&target) else { return };
+        let is_pushed = |object: &&ObjectId| self.recovery.pushes.contains_key(&((*object).clone(), target));
+        let halted: Vec<ObjectId> = backfill.in_flight.iter().filter(|object| !is_pushed(object)).cloned().collect();
+        for object in halted {
+            self.begin_push(&object, target, PushSource::Backfill, None, turn);
+        }
     }
 
     fn want_pages(&mut self, target: OsdId, turn: &mut Turn<'_>) {

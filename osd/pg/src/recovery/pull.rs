@@ -78,6 +78,11 @@ impl Pg {
         omap_after: Vec<u8>,
         turn: &mut Turn<'_>,
     ) {
+        // A copy that counts as missing here may lie in its place all the same, damaged; it is given to nobody.
+        if self.missing.get(&object).is_some_and(|missing| missing.have != Some(version)) {
+            self.send(from, PgBody::PullFailed { object, version }, turn);
+            return;
+        }
         let position = Position { data_offset, omap_after };
         let reads = self.part_reads(&object, &position);
         let request = PullRequest { to: from, object, version, position };
@@ -103,11 +108,18 @@ impl Pg {
         self.send(request.to, body, turn);
     }
 
-    pub(crate) fn hear_pull_failed(&mut self, from: OsdId, object: &ObjectId, version: LogVersion) {
+    pub(crate) fn hear_pull_failed(
+        &mut self,
+        from: OsdId,
+        object: &ObjectId,
+        version: LogVersion,
+        turn: &mut Turn<'_>,
+    ) {
         let is_ours = |pull: &Pull| pull.from == from && pull.version == version;
         if self.recovery.pulls.get(object).is_some_and(is_ours) {
             self.recovery.pulls.remove(object);
             self.recovery.failed_sources.entry(object.clone()).or_default().insert(from);
+            self.note_source_failed(object, turn);
         }
     }
 

@@ -5,6 +5,7 @@ use wire::{PgBody, PushChunk, PushSource};
 
 use super::{Position, Push};
 use crate::{
+    damage::is_damaged,
     pg::{Pending, Pg},
     turn::Turn,
     write::ObjectState,
@@ -59,6 +60,10 @@ impl Pg {
             return;
         }
         push.sent_at = turn.now;
+        if is_damaged(&results) && self.fetch_instead(object, &results, turn) {
+            return;
+        }
+        let Some(push) = self.recovery.pushes.get_mut(&key) else { return };
         let chunk = Self::part(object, &push.position, push.source, results);
         match chunk {
             Ok(Some(chunk)) => {

@@ -56,6 +56,7 @@ impl Pg {
         self.finish_part(&chunk, &mut transaction);
         self.recovery.pulls.remove(&object);
         self.recovery.failed_sources.remove(&object);
+        self.note_fetched(&object);
         self.counters.recovered_objects += 1;
         self.commit(transaction, Pending::Logged(self.log.head()), Vec::new(), turn);
         self.pump(&object, turn);

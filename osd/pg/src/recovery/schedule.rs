@@ -131,13 +131,18 @@ impl Pg {
     }
 
     /// Objects of which no copy can be found now.
-    pub(crate) fn unfound(&self) -> usize {
+    pub(crate) fn unfound_objects(&self) -> impl Iterator<Item = &ObjectId> {
         let is_unfound =
             |object: &&ObjectId| !self.recovery.pulls.contains_key(*object) && !self.is_recoverable(object);
-        self.missing.objects().keys().filter(is_unfound).count()
+        self.missing.objects().keys().filter(is_unfound)
     }
 
-    fn is_all_there(&self) -> bool {
+    /// How many those are.
+    pub(crate) fn unfound(&self) -> usize {
+        self.unfound_objects().count()
+    }
+
+    pub(crate) fn is_all_there(&self) -> bool {
         let members = self.write_members();
         self.missing.is_empty()
             && self.recovery.backfills.is_empty()
@@ -190,6 +195,7 @@ impl Pg {
 
     pub(crate) fn say_clean(&self, osd: OsdId, turn: &mut Turn<'_>) {
         self.send(osd, PgBody::Clean { info: self.info.clone() }, turn);
+        self.tell_scrub_record(osd, turn);
     }
 
     /// Whoever has a copy and is not needed for it may remove it.

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     Action, Fullness, SessionId,
+    damage::is_damaged,
     log::outcome_of,
     peering::Stage,
     pg::{Pending, Pg},
@@ -30,8 +31,14 @@ impl Pg {
         if self.writes.is_given_up(&op) {
             return;
         }
-        let open = OpenOp { arrival: self.writes.arrival_next, session, op };
+        let mut open = OpenOp { arrival: self.writes.arrival_next, session, op };
         self.writes.arrival_next += 1;
+        if open.op.target == OpTarget::Pg {
+            match self.answer_order(open, turn) {
+                Some(unanswered) => open = unanswered,
+                None => return,
+            }
+        }
         if self.peering.stage == Stage::Active {
             self.begin_op(open, turn);
             return;
@@ -79,7 +86,10 @@ impl Pg {
         let (name, hash) = match &open.op.target {
             OpTarget::Object { name, hash } => (name.clone(), *hash),
             OpTarget::Pg => {
-                self.begin_list(open, turn);
+                match open.op.ops.as_slice() {
+                    [SubOp::MarkUnfoundLost(fate)] => self.give_up_unfound(open.clone(), *fate, turn),
+                    _ => self.begin_list(open, turn),
+                }
                 return;
             }
         };
@@ -102,7 +112,7 @@ impl Pg {
 
     /// DESIGN section 6, invariant 4: a repeat is attached to the first attempt while that has no answer, and gets its answer
     /// afterwards.
-    fn is_repeat(&mut self, open: &OpenOp, object: &ObjectId, turn: &mut Turn<'_>) -> bool {
+    pub(crate) fn is_repeat(&mut self, open: &OpenOp, object: &ObjectId, turn: &mut Turn<'_>) -> bool {
         let request = open.op.request;
         if let Some(queue) = self.writes.objects.get_mut(object)
             && let Some(known) = queue.waiting.iter_mut().find(|known| known.op.request == request)
@@ -168,7 +178,6 @@ impl Pg {
     fn begin_write(&mut self, object: &ObjectId, turn: &mut Turn<'_>) -> bool {
         let is_writable = self.is_writable(object);
         let Some(queue) = self.writes.objects.get(object) else { return false };
-        let Some(front) = queue.waiting.front() else { return false };
         if queue.reads > 0 {
             return false;
         }
@@ -176,6 +185,11 @@ impl Pg {
             self.recovery.wanted.insert(object.clone());
             return false;
         }
+        if self.is_held_by_scrub(object) && !self.preempt_scrub(turn.now) {
+            return false;
+        }
+        let Some(queue) = self.writes.objects.get(object) else { return false };
+        let Some(front) = queue.waiting.front() else { return false };
         if self.is_full() && takes_space(&front.op) {
             if !front.op.flags.contains(OpFlags::FULL_TRY) {
                 return false;
@@ -236,6 +250,10 @@ impl Pg {
         let is_writable = self.is_writable(object);
         let Some(queue) = self.writes.objects.get_mut(object) else { return };
         queue.loading = false;
+        if is_damaged(&results) && self.fetch_instead(object, &results, turn) {
+            return;
+        }
+        let Some(queue) = self.writes.objects.get_mut(object) else { return };
         // A scan may have begun to copy the object meanwhile: then the write begins anew afterwards.
         if is_writable && let Some(open) = queue.waiting.pop_front() {
             let known = queue.state.clone();
@@ -297,8 +315,8 @@ fn check_op(op: &ClientOp) -> Result<(), Error> {
     if op.ops.is_empty() {
         return Err(Error::invalid("an operation has at least one step"));
     }
-    if op.ops.iter().any(|step| matches!(step, SubOp::ListObjects { .. })) {
-        return Err(Error::invalid("a listing is asked of a placement group, not of an object"));
+    if op.ops.iter().any(SubOp::is_of_pg) {
+        return Err(Error::invalid("such a step is asked of a placement group, not of an object"));
     }
     let notifies = |step: &SubOp| matches!(step, SubOp::Notify { .. });
     if op.ops.len() > 1 && op.ops.iter().any(notifies) {

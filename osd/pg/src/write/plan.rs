@@ -85,7 +85,8 @@ fn answer_bytes(result: &SubOpResult) -> usize {
         | SubOpResult::Notified { .. }
         | SubOpResult::Stat { .. }
         | SubOpResult::Extents(_)
-        | SubOpResult::List { .. } => 0,
+        | SubOpResult::List { .. }
+        | SubOpResult::Inconsistents { .. } => 0,
     }
 }
 

@@ -71,11 +71,25 @@ impl Pg {
                 Planned { entry, transaction: Transaction::new(), outcome: Err(failure) }
             }
         };
-        self.submit(open, planned, turn);
+        let theirs = planned.transaction.clone();
+        self.submit(open, planned, theirs, turn);
+    }
+
+    /// An entry by which an object that cannot be found is given up. `theirs` empty: every other member lacks the object
+    /// still, at the new version.
+    pub(crate) fn submit_given_up(
+        &mut self,
+        open: OpenOp,
+        entry: LogEntry,
+        (own, theirs): (Transaction, Transaction),
+        results: Vec<SubOpResult>,
+        turn: &mut Turn<'_>,
+    ) {
+        self.submit(open, Planned { entry, transaction: own, outcome: Ok(results) }, theirs, turn);
     }
 
     /// Local commit and messages to all leave together.
-    fn submit(&mut self, open: OpenOp, planned: Planned, turn: &mut Turn<'_>) {
+    fn submit(&mut self, open: OpenOp, planned: Planned, theirs: Transaction, turn: &mut Turn<'_>) {
         let Planned { entry, transaction, outcome } = planned;
         let (object, version) = (entry.object.clone(), entry.version);
         let user_version = entry.user_version;
@@ -90,7 +104,7 @@ impl Pg {
             version,
             previous,
             entries: vec![entry],
-            transaction: transaction.clone(),
+            transaction: theirs,
             trim_to,
             committed_to: self.writes.committed_to,
             lowest_open: open.op.lowest_open,
@@ -132,6 +146,7 @@ impl Pg {
     fn take_entries(&mut self, write: &Replicate) {
         for entry in &write.entries {
             self.note_scanned_change(entry);
+            self.note_given_up(entry);
             self.log.append(entry.clone(), &mut self.changes);
             if let Some(request) = entry.request {
                 self.remembered.forget_below(request.client, write.lowest_open, &mut self.changes);

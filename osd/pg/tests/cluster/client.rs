@@ -36,6 +36,7 @@ pub struct Client {
     acknowledged: u64,
     toggle: Option<bool>,
     pub done: u64,
+    pub refused_as_damaged: u64,
 }
 
 pub type History = RegisterHistory<u64, u64>;
@@ -52,6 +53,7 @@ impl Client {
             acknowledged: 0,
             toggle: Some(false),
             done: 0,
+            refused_as_damaged: 0,
         }
     }
 
@@ -134,6 +136,10 @@ impl Client {
         self.done += 1;
         let request = reply.request;
         match (work, reply.outcome) {
+            // While the only good copies are away, a rotten one may be asked: no bytes, and no wrong ones.
+            (Work::Read(_) | Work::ReadJournal { .. }, Err(failure)) if failure.error.kind == ErrorKind::Damaged => {
+                self.refused_as_damaged += 1;
+            }
             (Work::Write(key), Ok(_)) => history.acknowledge_write(now, key),
             (Work::Read(key), Ok(success)) => history.finish_read(now, key, register_value(&success.results)),
             (Work::Read(key), Err(failure)) if failure.error.kind == ErrorKind::NotFound => {

@@ -48,6 +48,17 @@ fn copies_move_and_wiped_devices_are_filled() {
     tests_kit::for_each_seed_in_parallel(0..80, |seed| run(seed, Faults::moves()));
 }
 
+/// Blocks rot while clients read and write: nobody ever gets a wrong byte, and scheduled scrubs find and repair all of it.
+#[test]
+fn scrubs_find_and_repair_what_rots() {
+    tests_kit::for_each_seed_in_parallel(0..30, |seed| run(seed, Faults::rot()));
+}
+
+#[test]
+fn what_rots_while_members_die_and_move_is_repaired_in_the_end() {
+    tests_kit::for_each_seed_in_parallel(0..60, |seed| run(seed, Faults::rot_and_crashes()));
+}
+
 #[test]
 fn everything_at_once() {
     tests_kit::for_each_seed_in_parallel(0..120, |seed| run(seed, Faults::all()));

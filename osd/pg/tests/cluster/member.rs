@@ -1,8 +1,11 @@
 //! One OSD around its member of the placement group: store, maps in order, messages that wait for their map.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
 
-use osd_pg::{AfterCommit, Checks, Event, Pg, PgConfig, StoredPg, Ticket};
+use osd_pg::{AfterCommit, Checks, Event, Pg, PgConfig, ScrubConfig, StoredPg, Ticket};
 use store::{FaultyStore, ObjectStore};
 use types::{BootNonce, Epoch, ObjectId, OsdId, StoreRead, StoreReadResult, Time};
 
@@ -52,6 +55,15 @@ impl Member {
             recovery_objects_in_flight: 3,
             recovery_chunk_bytes: 64,
             scan_page_objects: 4,
+            scrub: ScrubConfig {
+                metadata_every: Duration::from_secs(3),
+                data_every: Duration::from_secs(7),
+                metadata_chunk_objects: 3,
+                data_chunk_objects: 2,
+                auto_repair_objects_max: 1000,
+                cursor_saved_every: Duration::from_millis(20),
+                ..ScrubConfig::default()
+            },
             ..PgConfig::new(self.osd)
         }
     }
@@ -71,12 +83,23 @@ impl Member {
         }
     }
 
-    /// Every object of the PG but its metadata, as bytes to compare.
-    pub fn content(&self) -> BTreeMap<ObjectId, String> {
+    /// Every object of the PG but its metadata.
+    pub fn objects(&self) -> Vec<ObjectId> {
         let list = StoreRead::List { begin: types::Cursor::Start, end: types::Cursor::End, objects_max: 100_000 };
         let Ok(StoreReadResult::List { objects, .. }) = self.store.read(&list) else { panic!("list objects") };
+        objects.into_iter().filter(|object| !object.is_pg_meta()).collect()
+    }
+
+    /// Whether a block of some object fails its checksum.
+    pub fn is_rotten(&self) -> bool {
+        let extent = types::Extent { offset: 0, length: 1 << 20 };
+        self.objects().into_iter().any(|object| self.store.read(&StoreRead::Data { object, extent }).is_err())
+    }
+
+    /// The same, as bytes to compare.
+    pub fn content(&self) -> BTreeMap<ObjectId, String> {
         let mut content = BTreeMap::new();
-        for object in objects.into_iter().filter(|object| !object.is_pg_meta()) {
+        for object in self.objects() {
             let extent = types::Extent { offset: 0, length: 1 << 20 };
             let reads = [
                 StoreRead::Meta { object: object.clone() },

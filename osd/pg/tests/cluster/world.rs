@@ -6,7 +6,7 @@ use std::{
 };
 
 use map::{Death, Weight};
-use osd_pg::{Action, Event, Pg, SessionId, Ticket};
+use osd_pg::{Action, Event, Pg, ScrubPlace, SessionId, Ticket};
 use store::ObjectStore;
 use tests_kit::{Chance, Content, EventLog, EventQueue, Link, LogDigest, Network, Packet};
 use types::{BootNonce, Epoch, OsdId, Seed, SeededRandom, StoreRead, Time};
@@ -33,11 +33,13 @@ pub struct Faults {
     pub partitions: bool,
     pub moves: bool,
     pub wipes: bool,
+    /// Blocks of copies rot, each object's on one OSD only: another copy is always there, if its OSD is.
+    pub rot: bool,
 }
 
 impl Faults {
     pub fn none() -> Self {
-        Self { link: Link::healthy(), crashes: false, partitions: false, moves: false, wipes: false }
+        Self { link: Link::healthy(), crashes: false, partitions: false, moves: false, wipes: false, rot: false }
     }
 
     pub fn network() -> Self {
@@ -61,8 +63,16 @@ impl Faults {
         Self { moves: true, wipes: true, ..Self::none() }
     }
 
+    pub fn rot() -> Self {
+        Self { rot: true, ..Self::none() }
+    }
+
+    pub fn rot_and_crashes() -> Self {
+        Self { link: Link::rough(), crashes: true, moves: true, rot: true, ..Self::none() }
+    }
+
     pub fn all() -> Self {
-        Self { link: Link::rough(), crashes: true, partitions: true, moves: true, wipes: true }
+        Self { link: Link::rough(), crashes: true, partitions: true, moves: true, wipes: true, ..Self::none() }
     }
 }
 
@@ -86,6 +96,7 @@ enum Happening {
     Read(OsdId, u64, Ticket, Vec<StoreRead>),
     Tick(OsdId, u64),
     Reservation(OsdId, u64, u64),
+    ScrubPlace(OsdId, u64),
     Grant,
     MapTo(Node),
     ClientWork(u64),
@@ -98,6 +109,7 @@ enum Happening {
     Heal,
     Move,
     Wipe,
+    Rot,
     FaultsEnd,
     Done,
 }
@@ -115,6 +127,8 @@ pub struct World {
     cut_off: BTreeSet<OsdId>,
     deadlines: BTreeMap<OsdId, Time>,
     grant_is_due: bool,
+    rotted: usize,
+    scrubbed_since_ms: u64,
     log: EventLog,
     seed: Seed,
     trace: bool,
@@ -123,7 +137,8 @@ pub struct World {
 impl World {
     pub fn new(seed: Seed, faults: Faults) -> Self {
         let mut random = SeededRandom::new(seed);
-        let size = 2 + u32::try_from(random.below(2)).expect("small");
+        // With two copies and one of them rotten, the other's OSD must not die.
+        let size = if faults.rot { 3 } else { 2 + u32::try_from(random.below(2)).expect("small") };
         let min_size = if size == 2 { 1 } else { 2 };
         let monitor = Monitor::new(OSDS, size, min_size);
         let epoch = monitor.maps[0].epoch();
@@ -150,6 +165,8 @@ impl World {
             cut_off: BTreeSet::new(),
             deadlines: BTreeMap::new(),
             grant_is_due: false,
+            rotted: 0,
+            scrubbed_since_ms: 0,
             log: EventLog::new(1000),
             seed,
             trace: std::env::var("IKA_TRACE").is_ok(),
@@ -196,6 +213,9 @@ impl World {
         if self.faults.wipes {
             self.after(8000, 20_000, Happening::Wipe);
         }
+        if self.faults.rot {
+            self.after(2000, 4000, Happening::Rot);
+        }
         self.queue.schedule_at(Time::ZERO + BUSY, Happening::FaultsEnd);
         self.queue.schedule_at(Time::ZERO + BUSY + PATIENCE, Happening::Done);
         while let Some(happening) = self.queue.pop() {
@@ -227,6 +247,11 @@ impl World {
                     self.give(osd, Event::LocalReservationGranted);
                 }
             }
+            Happening::ScrubPlace(osd, life) => {
+                if self.members[&osd].life == life {
+                    self.give(osd, Event::ScrubPlace(ScrubPlace::Granted));
+                }
+            }
             Happening::Grant => {
                 self.grant_is_due = false;
                 if self.monitor.grant_wishes() {
@@ -256,6 +281,7 @@ impl World {
             }
             Happening::Move => self.move_somebody(),
             Happening::Wipe => self.wipe_somebody(),
+            Happening::Rot => self.rot_something(),
             Happening::FaultsEnd => self.end_faults(),
             Happening::Done => {}
         }
@@ -416,6 +442,9 @@ impl World {
                 Action::ReleaseLocalReservation => {
                     self.members.get_mut(&osd).expect("a member").reservation += 1;
                 }
+                // One group in the world: there always is a place.
+                Action::RequestScrubPlace => self.after(0, 5, Happening::ScrubPlace(osd, life)),
+                Action::ReleaseScrubPlace => {}
                 Action::Removed => {
                     self.note(format_args!("osd.{osd} has removed its copy"));
                     let member = self.members.get_mut(&osd).expect("a member");
@@ -566,6 +595,9 @@ impl World {
             return;
         }
         self.after(1500, 9000, Happening::Crash);
+        if self.faults.rot && self.members.values().any(Member::is_rotten) {
+            return;
+        }
         let osd = OsdId(u32::try_from(self.random.below(u64::from(OSDS))).expect("small"));
         if self.members[&osd].runs {
             let dead = if self.random.chance(1, 2) { Death::Proven } else { Death::Possible };
@@ -714,8 +746,33 @@ impl World {
         self.after(1000, 5000, Happening::Restart(osd));
     }
 
+    /// Rot and a death at once are two faults of one object: its last good copy may be the one that dies. So something
+    /// rots only while all have everything, and nobody dies while something is rotten.
+    fn rot_something(&mut self) {
+        if self.faults_ended {
+            return;
+        }
+        self.after(200, 3000, Happening::Rot);
+        let everybody = (0..OSDS).map(OsdId).collect();
+        if !self.is_clean() || !self.monitor.all_up(&everybody) || self.members.values().any(|member| !member.runs) {
+            return;
+        }
+        let osd = OsdId(u32::try_from(self.random.below(u64::from(OSDS))).expect("small"));
+        let objects = self.members[&osd].objects();
+        let of_this_osd: Vec<_> = objects.into_iter().filter(|object| object.hash % OSDS == osd.0).collect();
+        if of_this_osd.is_empty() {
+            return;
+        }
+        let at = usize::try_from(self.random.below(of_this_osd.len() as u64)).expect("few");
+        if self.members[&osd].store.damage(&of_this_osd[at], 0) {
+            self.rotted += 1;
+            self.note(format_args!("{} rots on osd.{osd}", of_this_osd[at]));
+        }
+    }
+
     fn end_faults(&mut self) {
         self.note("the faults end");
+        self.scrubbed_since_ms = self.queue.now().as_nanoseconds() / 1_000_000;
         self.faults_ended = true;
         let healthy = Link { ordering: self.faults.link.ordering, ..Link::healthy() };
         self.network.set_default_link(healthy);
@@ -752,6 +809,13 @@ impl World {
                 && member.store.pending_count() == 0
         }) && self.is_clean()
             && self.clients.values().all(|client| client.open.is_empty())
+            && (!self.faults.rot || self.is_scrubbed())
+    }
+
+    /// Whether every byte was read again since the faults have ended, and was right or was repaired.
+    fn is_scrubbed(&self) -> bool {
+        let record = self.primary().and_then(|pg| pg.statistics().scrub);
+        record.is_some_and(|record| record.deep_stamp_ms > self.scrubbed_since_ms && record.errors == 0)
     }
 
     fn judge(&mut self) {
@@ -769,6 +833,12 @@ impl World {
         assert_eq!((statistics.degraded_copies, statistics.unfound_objects), (0, 0));
         assert_eq!(statistics.objects, primary.len() as u64, "seed {}: the count of objects", self.seed);
         let done: u64 = self.clients.values().map(|client| client.done).sum();
+        if self.faults.rot {
+            let refused: u64 = self.clients.values().map(|client| client.refused_as_damaged).sum();
+            let all_stayed = !self.faults.crashes && !self.faults.moves;
+            assert!(!all_stayed || refused == 0, "seed {}: a good copy was there ({refused})", self.seed);
+            assert!(!all_stayed || self.rotted > 3, "seed {}: something rots ({})", self.seed, self.rotted);
+        }
         assert!(done > 100, "seed {}: clients did something ({done})", self.seed);
     }
 

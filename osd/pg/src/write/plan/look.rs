@@ -120,9 +120,7 @@ impl Planner<'_> {
             SubOp::ListWatchers => existing.map(|_| SubOpResult::Watchers(self.watchers.clone())),
             // The result comes when everybody has heard it (`watch.rs`).
             SubOp::Notify { .. } => existing.map(|_| SubOpResult::Done),
-            SubOp::ListObjects { .. } => {
-                Err(Error::invalid("a listing is asked of a placement group, not of an object"))
-            }
+            step if step.is_of_pg() => Err(Error::invalid("a listing is asked of a placement group, not of an object")),
             _ => Err(Error::internal("a write was planned as a look")),
         }
     }
