@@ -128,6 +128,9 @@ pub struct RunOsd {
     /// The host's name, as CRUSH shall know it [default: this host's]
     #[arg(long, value_name = "NAME")]
     pub host: Option<String>,
+    /// Tell the device which space is free, for flash and thin devices
+    #[arg(long)]
+    pub discard: bool,
 }
 
 /// `ika osd create`

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, anyhow};
 use client::Config;
 use mgr::ManagerSettings;
 use net::ClusterKey;
-use osd::{CreateSettings, OsdSettings};
+use osd::{CreateSettings, FreeSpace, OsdSettings};
 use store::StoreOptions;
 use telemetry::logging::{Destination, LineKind};
 use tokio::signal::unix::{SignalKind, signal};
@@ -67,6 +67,7 @@ fn run_osd(arguments: &RunOsd) -> Result<()> {
         host,
         listen: daemon.listen,
         store: StoreOptions::default(),
+        free_space: if arguments.discard { FreeSpace::Discarded } else { FreeSpace::Kept },
     };
     let serving = |address: std::net::SocketAddr| say_serving(&format!("osd.{} serves on {address}", daemon.id));
     current_thread()?.block_on(async { osd::run(settings, serving, shutdown_signal()?).await })

@@ -18,6 +18,6 @@ mod stopped;
 mod stored;
 
 pub use create::{create, is_created};
-pub use settings::{CreateSettings, OsdSettings};
+pub use settings::{CreateSettings, FreeSpace, OsdSettings};
 pub use start::run;
 pub use stopped::{ArchiveSubject, ImportRequest, PoolCheck, StoppedOsd, StoppedPg, StorePaths};

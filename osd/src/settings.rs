@@ -28,6 +28,18 @@ pub struct OsdSettings {
     pub listen: IpAddr,
     /// What the store is told.
     pub store: StoreOptions,
+    /// What the device hears of space that becomes free.
+    pub free_space: FreeSpace,
+}
+
+/// What a device hears of space that becomes free.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FreeSpace {
+    /// Nothing: its owner keeps it.
+    #[default]
+    Kept,
+    /// That nobody needs its content any more.
+    Discarded,
 }
 
 /// What a new OSD's device is told once.

@@ -17,7 +17,7 @@ use crate::{
     monitors::Monitors,
     peers::Peers,
     sessions::accept,
-    settings::{OsdSettings, device_path, metadata_path},
+    settings::{FreeSpace, OsdSettings, device_path, metadata_path},
     shard::{EVENTS_MAX, Shard},
     stored::read_stored,
 };
@@ -50,6 +50,11 @@ async fn serve(
             settings.id,
             settings.cluster
         );
+    }
+    // Each transaction of a placement group builds on the one before: one that were left out would leave a hole.
+    store.stop_at_refusal();
+    if settings.free_space == FreeSpace::Discarded {
+        store.discard_free_space();
     }
     let store: Arc<dyn ObjectStore> = Arc::new(store);
     let nonce = BootNonce(u64::from_le_bytes(random_bytes()?));

@@ -46,6 +46,10 @@ pub trait BlockDevice: Send + Sync {
     /// Makes every write that returned before this call durable.
     fn flush(&self) -> Result<()>;
 
+    /// Tells the device that the content of a range is not needed. What is read there afterwards is anything. An error
+    /// means that it takes no such hints.
+    fn discard(&self, offset: u64, length: u64) -> Result<()>;
+
     /// What was done with it since it was opened.
     fn counts(&self) -> DeviceCounts;
 }

@@ -39,7 +39,9 @@ pub use encoding::{
 pub use heartbeat::{Ping, Pong};
 pub use map_share::MapShare;
 pub use message::Message;
-pub use pg_message::{ActivatePg, BackfillPage, PgBody, PgLogSlice, PgMessage, PushChunk, PushSource, Replicate};
+pub use pg_message::{
+    ActivatePg, BackfillPage, Fullness, PgBody, PgLogSlice, PgMessage, PushChunk, PushSource, Replicate,
+};
 pub use pg_state::{
     LogEntry, LogEntryKind, MissingObject, MissingSet, ObjectInfo, PastInterval, PgHistory, PgInfo, RequestOutcome,
 };

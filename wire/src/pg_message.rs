@@ -73,6 +73,18 @@ pub struct Replicate {
     pub bytes: u64,
 }
 
+/// How full an OSD is, by the map's ratios.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Fullness {
+    /// Room.
+    #[default]
+    Room,
+    /// Takes no backfill.
+    BackfillFull,
+    /// Takes no writes but removals.
+    Full,
+}
+
 /// Which copy a push brings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PushSource {
@@ -310,4 +322,9 @@ pub enum PgBody {
     },
     /// The newest record of scrubs that the sender has.
     ScrubNote(ScrubRecord),
+    /// A member to its primary: how full my device is, when that has changed and with each grant while it is not `Room`.
+    Space {
+        /// How full.
+        fullness: Fullness,
+    },
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use map::{EffectiveSettings, PublishedMap};
 use types::{Epoch, OsdId, Result, StoreRead, StoreReadResult, Transaction};
-use wire::{ClientOp, ClientReply, Notification, PgMessage, PushSource};
+use wire::{ClientOp, ClientReply, Fullness, Notification, PgMessage, PushSource};
 
 use crate::{CallOutcomes, ClassCalls};
 
@@ -84,18 +84,6 @@ pub enum ScrubPlace {
     Granted,
     /// All are taken; ask again later.
     Refused,
-}
-
-/// How full an OSD is, by the map's ratios.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub enum Fullness {
-    /// Room.
-    #[default]
-    Room,
-    /// Takes no backfill.
-    BackfillFull,
-    /// Takes no writes but removals.
-    Full,
 }
 
 /// What waits for the disk. Carried out by the shell, in order, once the transaction is durable.

@@ -84,6 +84,10 @@ impl Pg {
             self.leases.granted_until = self.leases.granted_until.max(turn.now + with_margin(duration));
         }
         self.send(from, PgBody::LeaseGrant { sent_nanoseconds, duration }, turn);
+        // Said again with each grant: the word that it changed may have been lost.
+        if self.is_space_told {
+            self.send(from, PgBody::Space { fullness: self.fullness }, turn);
+        }
     }
 
     /// The primary hears a grant: reads that waited for it go on.

@@ -34,9 +34,10 @@ mod watch;
 mod write;
 
 pub use config::{Checks, PgConfig, ScrubConfig, ScrubGoals};
-pub use event::{Action, AfterCommit, Event, Fullness, ScrubPlace, SessionId, Ticket};
+pub use event::{Action, AfterCommit, Event, ScrubPlace, SessionId, Ticket};
 pub use pg::Pg;
 pub use recovery::TEMPORARY_GENERATION;
 pub use scrub::{Digesting, Progress};
 pub use stored::{GONE as GONE_KEY, StoredPg};
+pub use wire::Fullness;
 pub use write::{CallOutcomes, ClassCalls, OBJECT_INFO_XATTR};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use types::{LogVersion, OsdId, Time};
-use wire::{MissingSet, PgInfo};
+use wire::{Fullness, MissingSet, PgInfo};
 
 /// A member, or a stray, that has answered in this interval.
 #[derive(Debug, Clone)]
@@ -22,6 +22,8 @@ pub struct Peer {
     pub granted_until: Time,
     /// When it was last sent something that it must answer.
     pub asked_at: Time,
+    /// How full its device is, as it last said.
+    pub fullness: Fullness,
 }
 
 impl Peer {
@@ -35,6 +37,7 @@ impl Peer {
             activated: false,
             granted_until: Time::ZERO,
             asked_at: now,
+            fullness: Fullness::Room,
         }
     }
 }

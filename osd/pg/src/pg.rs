@@ -122,6 +122,8 @@ pub struct Pg {
 
     // Of this life of the process.
     pub(crate) fullness: Fullness,
+    /// Whether this device was not `Room` at any time since the PG was opened, so that primaries are told.
+    pub(crate) is_space_told: bool,
     pub(crate) counters: Counters,
     pub(crate) retry_at: Time,
     pub(crate) tickets: BTreeMap<Ticket, Pending>,
@@ -245,6 +247,7 @@ impl Pg {
             removal: None,
             watches: Watches::default(),
             fullness: Fullness::default(),
+            is_space_told: false,
             counters: Counters::default(),
             retry_at: now + config.retry,
             tickets: BTreeMap::new(),
@@ -554,6 +557,7 @@ impl Pg {
             PgBody::Log { info, log, missing } => self.hear_log(from, info, &log, missing, turn),
             PgBody::Activated { info, missing } => self.hear_activated(from, info, missing, turn),
             PgBody::Replicated { version } => self.hear_replicated(from, version, turn),
+            PgBody::Space { fullness } => self.hear_space(from, fullness, turn),
             PgBody::ReplicateGap { have } => self.resend_writes(from, have, turn),
             PgBody::LeaseGrant { sent_nanoseconds, duration } => {
                 self.hear_grant(from, Time::from_nanoseconds(sent_nanoseconds), duration, turn);
@@ -625,6 +629,7 @@ impl Pg {
             | PgBody::Log { .. }
             | PgBody::Activated { .. }
             | PgBody::Replicated { .. }
+            | PgBody::Space { .. }
             | PgBody::ReplicateGap { .. }
             | PgBody::LeaseGrant { .. }
             | PgBody::Pushed { .. }

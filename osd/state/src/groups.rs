@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use map::{Mapping, PublishedMap};
-use osd_pg::{Action as PgAction, AfterCommit, Event as PgEvent, Pg, Ticket};
+use osd_pg::{Action as PgAction, AfterCommit, Event as PgEvent, Fullness, Pg, Ticket};
 use types::{
     OsdId, PgId, Time,
     simulation::{Bug, planted},
@@ -189,6 +189,9 @@ impl Osd {
             self.groups.insert(pg, Group::new(group));
             self.carry_out(now, pg, &mut wanted, actions);
             self.pg_actions = wanted;
+            if self.fullness != Fullness::Room {
+                self.deliver(now, pg, PgEvent::Fullness(self.fullness), actions);
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use std::{
 use map::{Mapping, PublishedMap};
 use osd_pg::{Action as PgAction, AfterCommit, Event as PgEvent, Fullness, Pg, SessionId, Ticket};
 use types::{
-    BootNonce, Epoch, OsdId, PgId, Result, StoreUsage, Time, Transaction,
+    BootNonce, Epoch, OsdId, PgId, Result, StoreOp, StoreUsage, Time, Transaction,
     simulation::{Bug, planted},
 };
 use wire::{
@@ -64,7 +64,11 @@ pub struct Osd {
     commit_progress: Time,
     usage: StoreUsage,
     commit_latency: Duration,
-    fullness: Fullness,
+    pub(crate) fullness: Fullness,
+    /// The most that commits since the last measure may have added to what is used.
+    unmeasured_bytes: u64,
+    /// Whether a measure is on its way.
+    is_measuring: bool,
     beacon_next: Time,
     statistics_next: Time,
 }
@@ -97,6 +101,8 @@ impl Osd {
             usage: StoreUsage::default(),
             commit_latency: Duration::ZERO,
             fullness: Fullness::Room,
+            unmeasured_bytes: 0,
+            is_measuring: false,
             beacon_next: now,
             statistics_next: now,
             config,
@@ -106,6 +112,8 @@ impl Osd {
             osd.note_map(now, &map, actions);
         }
         osd.settle_groups(now, actions);
+        // A restarted OSD may be full: it looks before its groups can serve.
+        osd.measure(actions);
         Ok(osd)
     }
 
@@ -262,7 +270,12 @@ impl Osd {
             self.commit_progress = now;
         }
         self.commits_pending += 1;
+        self.unmeasured_bytes = self.unmeasured_bytes.saturating_add(space_bound(&change));
         actions.push(Action::Commit { owner: Owner::Pg(pg), ticket, transaction: change });
+        // A device may fill between two beacons: as soon as it could have, it is looked at, before the next write is taken.
+        if !self.is_measuring && self.fullness_of(self.unmeasured_bytes) > self.fullness {
+            self.measure(actions);
+        }
     }
 
     /// A restarted OSD does not know what leases it granted: it assumes one full lease from its start.
@@ -387,8 +400,15 @@ impl Osd {
         }
     }
 
-    fn beacon(&mut self, actions: &mut Vec<Action>) {
+    /// The answer tells of everything that was committed before.
+    fn measure(&mut self, actions: &mut Vec<Action>) {
+        self.is_measuring = true;
+        self.unmeasured_bytes = 0;
         actions.push(Action::MeasureUsage);
+    }
+
+    fn beacon(&mut self, actions: &mut Vec<Action>) {
+        self.measure(actions);
         if self.gate.is_waited_for() {
             actions.push(Action::AskMonitors(Box::new(ControlRequest::GetMaps { have: self.gate.epoch() })));
         }
@@ -440,15 +460,17 @@ impl Osd {
 
     fn note_usage(&mut self, now: Time, usage: StoreUsage, commit_latency: Duration, actions: &mut Vec<Action>) {
         self.usage = usage;
+        self.is_measuring = false;
         self.commit_latency = commit_latency;
         self.note_fullness(now, actions);
     }
 
-    fn note_fullness(&mut self, now: Time, actions: &mut Vec<Action>) {
-        let Some(ratios) = self.gate.newest().map(|map| map.full_ratios) else { return };
-        let used = u128::from(self.usage.used_bytes) * 1000;
+    /// The class of the device with so many bytes more than were measured.
+    fn fullness_of(&self, unmeasured_bytes: u64) -> Fullness {
+        let Some(ratios) = self.gate.newest().map(|map| map.full_ratios) else { return Fullness::Room };
+        let used = u128::from(self.usage.used_bytes.saturating_add(unmeasured_bytes)) * 1000;
         let at_least = |permille: u32| used >= u128::from(self.usage.total_bytes) * u128::from(permille);
-        let fullness = if self.usage.total_bytes == 0 {
+        if self.usage.total_bytes == 0 {
             Fullness::Room
         } else if at_least(ratios.full_permille) {
             Fullness::Full
@@ -456,7 +478,11 @@ impl Osd {
             Fullness::BackfillFull
         } else {
             Fullness::Room
-        };
+        }
+    }
+
+    fn note_fullness(&mut self, now: Time, actions: &mut Vec<Action>) {
+        let fullness = self.fullness_of(self.unmeasured_bytes);
         if fullness == self.fullness {
             return;
         }
@@ -466,6 +492,18 @@ impl Osd {
             self.deliver(now, pg, PgEvent::Fullness(fullness), actions);
         }
     }
+}
+
+/// Bytes of data that a transaction may add to a device at most: the store places data in units of 4 KiB, and a write
+/// or a change of size touches up to two units besides those that it fills.
+fn space_bound(change: &Transaction) -> u64 {
+    const UNIT_BYTES: u64 = 4096;
+    let bound = |op: &StoreOp| match op {
+        StoreOp::Write { data, .. } => data.len() as u64 + 2 * UNIT_BYTES,
+        StoreOp::Zero { .. } | StoreOp::Truncate { .. } => 2 * UNIT_BYTES,
+        _ => 0,
+    };
+    change.ops.iter().map(bound).sum()
 }
 
 fn up_addresses(map: &PublishedMap, whoami: OsdId) -> BTreeMap<OsdId, (SocketAddr, BootNonce)> {

@@ -7,15 +7,24 @@
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io::{Seek, SeekFrom},
-    os::unix::fs::{FileExt, OpenOptionsExt},
+    os::{
+        fd::AsRawFd,
+        unix::fs::{FileExt, FileTypeExt, OpenOptionsExt},
+    },
     path::{Path, PathBuf},
 };
 
-use nix::{errno::Errno, fcntl::OFlag};
+use nix::{
+    errno::Errno,
+    fcntl::{FallocateFlags, OFlag, fallocate},
+};
 use types::{Error, Result};
 
 use super::{BlockDevice, DEVICE_ALIGNMENT, ring::WriteRings, tally::Tally};
 use crate::counts::DeviceCounts;
+
+// BLKDISCARD of linux/fs.h: `_IO(0x12, 119)`, with the address of {offset, length}.
+nix::ioctl_write_ptr_bad!(block_discard, nix::request_code_none!(0x12, 119), [u64; 2]);
 
 /// A device of the operating system.
 pub struct FileDevice {
@@ -96,6 +105,20 @@ impl BlockDevice for FileDevice {
                 rings.write_all(&self.file, writes).map_err(|error| self.failed("write many pieces to", &error))
             }
             _ => writes.iter().try_for_each(|(offset, buffer)| self.write(*offset, buffer)),
+        }
+    }
+
+    fn discard(&self, offset: u64, length: u64) -> Result<()> {
+        let failed = |error: nix::Error| Error::closed(format!("discard from device {}: {error}", self.path.display()));
+        let kind = self.file.metadata().map_err(|error| self.failed("look at", &error))?.file_type();
+        if kind.is_block_device() {
+            let range = [offset, length];
+            // SAFETY: the request reads two 64-bit integers at the address, and they live until it returns.
+            unsafe { block_discard(self.file.as_raw_fd(), &range) }.map(drop).map_err(failed)
+        } else {
+            let hole = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+            let (offset, length) = (offset.cast_signed(), length.cast_signed());
+            fallocate(&self.file, hole, offset, length).map_err(failed)
         }
     }
 

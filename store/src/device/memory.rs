@@ -11,6 +11,9 @@ use crate::{
     tape::{Tape, TapeEvent},
 };
 
+/// What every byte of a discarded range reads as.
+const DISCARDED: u8 = 0xdd;
+
 /// Called before each write and flush.
 type Hook = Arc<dyn Fn() + Send + Sync>;
 
@@ -113,6 +116,11 @@ impl BlockDevice for MemoryDevice {
             tape.record(TapeEvent::DeviceWrite { offset, data: Bytes::copy_from_slice(buffer) });
         }
         Ok(())
+    }
+
+    /// Spoils the range: whoever needs it still will notice.
+    fn discard(&self, offset: u64, length: u64) -> Result<()> {
+        self.write(offset, &vec![DISCARDED; position(length)])
     }
 
     fn flush(&self) -> Result<()> {

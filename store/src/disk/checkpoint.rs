@@ -2,17 +2,24 @@
 //!
 //! The order is FOUNDATIONS 1: write back what the records up to the target put into the journal, flush the device,
 //! flush the key-value half, and only then move the tail, in a superblock that is flushed in turn. Freed units can be
-//! taken again after that, not before: until then a replay could begin with a record that writes to them.
+//! taken again after that, not before: until then a replay could begin with a record that writes to them. In between,
+//! where that is wanted, the device is told that nobody needs them.
 
 use bytes::Bytes;
 use types::Result;
 
-use super::{engine::Engine, staging::UNIT_LENGTH, state::State, superblock::Superblock};
+use super::{allocator::Run, engine::Engine, staging::UNIT_LENGTH, state::State, superblock::Superblock};
 use crate::object_store::UNIT_BYTES;
 
 /// Bytes that must be free on the database's file system for data to be taken. Compactions need space before they
 /// give some back; removals and recovery go on below this.
-const DATABASE_FREE_BYTES_MIN: u64 = 256 << 20;
+pub(crate) const DATABASE_FREE_BYTES_MIN: u64 = 256 << 20;
+
+/// Shortest run of units that is discarded: 64 KiB. Flash is erased in larger pieces; shorter discards cost more than
+/// they give.
+const DISCARD_UNITS_MIN: u64 = 16;
+/// Units discarded with one checkpoint: 1 GiB, so that a device that is slow at it does not hold up the journal for long.
+const DISCARD_UNITS_MAX: u64 = (1 << 30) / UNIT_BYTES;
 
 /// Units written back with one call: enough to keep a disk's queue full.
 const UNITS_MAX: usize = 256;
@@ -124,14 +131,48 @@ impl Engine {
         while state.groups.front().is_some_and(|group| group.end_position <= superblock.tail_position) {
             state.groups.pop_front();
         }
+        let mut freed = Vec::new();
         while state.pending_free.front().is_some_and(|freed| freed.sequence < superblock.tail_sequence) {
-            let Some(freed) = state.pending_free.pop_front() else { break };
-            for run in freed.runs {
-                state.unreleased_units -= run.count;
-                state.allocator.free(run);
-            }
+            let Some(record) = state.pending_free.pop_front() else { break };
+            freed.extend(record.runs);
+        }
+        // Whoever takes a unit may write to it at once, so the device is told before anybody can.
+        if state.discards {
+            drop(state);
+            self.discard(&mut freed);
+            state = self.state();
+        }
+        for run in freed {
+            state.unreleased_units -= run.count;
+            state.allocator.free(run);
         }
         Ok(())
+    }
+
+    /// Tells the device that nobody needs these units any more. Only a hint: what it does not take is kept, and used
+    /// again like any other free unit.
+    fn discard(&self, runs: &mut Vec<Run>) {
+        runs.sort_unstable_by_key(|run| run.first);
+        runs.dedup_by(|next, run| {
+            let touches = run.end() == next.first;
+            if touches {
+                run.count += next.count;
+            }
+            touches
+        });
+        let mut left = DISCARD_UNITS_MAX;
+        for run in runs.iter().filter(|run| run.count >= DISCARD_UNITS_MIN) {
+            let count = run.count.min(left);
+            if count == 0 {
+                return;
+            }
+            left -= count;
+            if let Err(error) = self.device.discard(run.first * UNIT_BYTES, count * UNIT_BYTES) {
+                tracing::warn!(device = self.device.name(), %error, "the device takes no discards; it gets none any more");
+                self.state().discards = false;
+                return;
+            }
+        }
     }
 }
 

@@ -17,6 +17,7 @@ use bytes::Bytes;
 use types::{Error, Result, StoreUsage};
 
 use super::{
+    checkpoint::DATABASE_FREE_BYTES_MIN,
     group::Record,
     keys::{config_key, header_key, omap_range, prefix_range, segment_key},
     object::{Header, Segment},
@@ -32,6 +33,10 @@ use crate::{
     key_value::{KeyChange, KeyValue, Lookup, ReadTier, ScanEnd},
     object_store::{CommitCallback, ConfigChanges, UNIT_BYTES, check_transaction},
 };
+
+/// Units kept from data that others build on: such data was let in while there was room, so it may use what else is
+/// kept back. These are for removals that must write a part of a unit; 16 are as many as one transaction has objects.
+const LAST_UNITS: u64 = 16;
 
 /// What the threads wait for.
 #[derive(Default)]
@@ -84,7 +89,7 @@ impl Engine {
         if let Change::Objects(transaction) = &change
             && let Err(error) = check_transaction(transaction)
         {
-            return done(Err(error));
+            return self.refuse(error, done);
         }
         let mut state = self.state();
         if let Some(refusal) = refusal_of(&state) {
@@ -98,13 +103,29 @@ impl Engine {
                 Err(Stop::Refused(error)) => {
                     state.prepared_count += 1;
                     drop(state);
-                    return done(Err(error));
+                    return self.refuse(error, done);
                 }
                 Err(Stop::Missing(_) | Stop::Space) => {}
             }
         }
         state.unprepared.push_back(Submission { change, done });
         self.signals.prepare.notify_one();
+    }
+
+    /// Tells that a transaction cannot be carried out; the others go on, unless they build on it.
+    fn refuse(&self, error: Error, done: CommitCallback) {
+        if self.state().stops_at_refusal {
+            self.fail(&error.context("carry out a transaction that others build on"), vec![done]);
+        } else {
+            done(Err(error));
+        }
+    }
+
+    /// From now on the first transaction that is refused stops the store, and only [`LAST_UNITS`] are kept from data.
+    pub fn stop_at_refusal(&self) {
+        let mut state = self.state();
+        state.stops_at_refusal = true;
+        state.reserve_units = state.reserve_units.min(LAST_UNITS);
     }
 
     fn queue_record(&self, mut state: MutexGuard<'_, State>, mut record: Record, done: CommitCallback) {
@@ -134,7 +155,7 @@ impl Engine {
             }
             Change::Objects(transaction) => {
                 let writes = transaction.data_bytes();
-                if writes > 0 && state.database_full {
+                if writes > 0 && state.database_full && !state.stops_at_refusal {
                     return Err(Error::full("the store's database has no space left for metadata of new data").into());
                 }
                 let mut staging = Staging::new(sequence, writes == 0);
@@ -198,7 +219,7 @@ impl Engine {
             Err(error) => {
                 state.prepared_count += 1;
                 drop(state);
-                done(Err(error));
+                self.refuse(error, done);
             }
         }
         self.signals.prepared.notify_all();
@@ -307,12 +328,14 @@ impl Engine {
     pub fn usage(&self) -> Result<StoreUsage> {
         let metadata = self.keys.usage()?;
         let state = self.state();
-        let total = state.allocator.unit_count();
-        Ok(StoreUsage {
-            total_bytes: total * UNIT_BYTES,
-            used_bytes: (total - state.allocator.free_units()) * UNIT_BYTES,
-            metadata_bytes: metadata.used_bytes,
-        })
+        let total = state.allocator.unit_count() * UNIT_BYTES;
+        // Units that removals gave back count as free: a write that needs them makes them so first.
+        let free = (state.allocator.free_units() + state.unreleased_units) * UNIT_BYTES;
+        let waiting: usize = state.unprepared.iter().map(|submission| submission.change.data_bytes()).sum();
+        // The worse of the two halves: data without room for its metadata is no room.
+        let is_database_full = metadata.free_bytes < 2 * DATABASE_FREE_BYTES_MIN;
+        let used = if is_database_full { total } else { total.saturating_sub(free).saturating_add(waiting as u64) };
+        Ok(StoreUsage { total_bytes: total, used_bytes: used.min(total), metadata_bytes: metadata.used_bytes })
     }
 
     pub fn counts(&self) -> StoreCounts {
@@ -409,6 +432,8 @@ impl Beginning {
         State {
             refusal: None,
             closing: false,
+            discards: false,
+            stops_at_refusal: false,
             unprepared: VecDeque::new(),
             preparing: false,
             submitted_count: 0,

@@ -33,6 +33,16 @@ pub(crate) enum Change {
     Config(ConfigChanges),
 }
 
+impl Change {
+    /// Bytes of object data it carries.
+    pub fn data_bytes(&self) -> usize {
+        match self {
+            Self::Objects(transaction) => transaction.data_bytes(),
+            Self::Config(_) => 0,
+        }
+    }
+}
+
 /// A change that waits to be prepared, because that needs the disk.
 pub(crate) struct Submission {
     pub change: Change,
@@ -66,6 +76,10 @@ pub(crate) struct State {
     pub refusal: Option<Error>,
     /// Set when an orderly end has begun: nothing new is taken.
     pub closing: bool,
+    /// Whether the device is told which units are free.
+    pub discards: bool,
+    /// Whether the first refused transaction stops the store, because those behind it build on it.
+    pub stops_at_refusal: bool,
 
     pub unprepared: VecDeque<Submission>,
     /// Whether a thread prepares a change right now; changes are prepared one at a time, in order.

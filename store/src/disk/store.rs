@@ -184,6 +184,20 @@ impl DiskStore {
         Ok((store, identity))
     }
 
+    /// From now on the first transaction that is refused, for whatever reason, stops the store: everything behind it is
+    /// refused with kind `Closed`, so that what is stored is a prefix of what was submitted. For users whose
+    /// transactions build on each other; they must know by [`ObjectStore::usage`] in time that there is no room. In
+    /// return data may use what is otherwise kept back from it.
+    pub fn stop_at_refusal(&self) {
+        self.engine.stop_at_refusal();
+    }
+
+    /// From now on the device is told which space is free (discard, trim), in batches with each checkpoint. For flash
+    /// and thin devices; a file gives the space back to its file system, which may then be short of it later.
+    pub fn discard_free_space(&self) {
+        self.engine.state().discards = true;
+    }
+
     /// Checks the store against itself. Nothing should be submitted meanwhile.
     pub fn fsck(&self, depth: FsckDepth) -> Result<FsckReport> {
         self.engine.fsck(depth)

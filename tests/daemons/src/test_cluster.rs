@@ -32,11 +32,16 @@ pub struct TestCluster {
 impl TestCluster {
     /// A healthy cluster of so many monitors and OSDs of 2 GiB, with an empty pool `test`.
     pub async fn start(mons: u32, osds: u32) -> Result<Self> {
+        Self::start_sized(mons, osds, 2 << 30).await
+    }
+
+    /// The same with OSDs of so many bytes.
+    pub async fn start_sized(mons: u32, osds: u32, osd_size_bytes: u64) -> Result<Self> {
         let folder = tempfile::tempdir().context("make a temporary folder")?;
         let mut options = UpOptions::new(folder.path().join("cluster"), program()?);
         options.mons = Some(mons);
         options.osds = Some(osds);
-        options.osd_size_bytes = Some(2 << 30);
+        options.osd_size_bytes = Some(osd_size_bytes);
         options.pool = Some("test".to_owned());
         let cluster = Self { folder, options };
         cluster.up().await?;

@@ -5,8 +5,8 @@ use super::{
     field::{choice, enumeration, record},
 };
 use crate::{
-    ActivatePg, BackfillPage, LogEntry, LogEntryKind, MissingObject, ObjectDigest, ObjectInfo, PastInterval, PgBody,
-    PgHistory, PgInfo, PgLogSlice, PgMessage, PushChunk, PushSource, Replicate, RequestOutcome, VerifyPage,
+    ActivatePg, BackfillPage, Fullness, LogEntry, LogEntryKind, MissingObject, ObjectDigest, ObjectInfo, PastInterval,
+    PgBody, PgHistory, PgInfo, PgLogSlice, PgMessage, PushChunk, PushSource, Replicate, RequestOutcome, VerifyPage,
     VerifyRequest,
 };
 
@@ -66,6 +66,7 @@ record!(Replicate {
     9 bytes,
 });
 enumeration!(PushSource { 1 Recovery, 2 Backfill });
+enumeration!(Fullness { 1 Room, 2 BackfillFull, 3 Full });
 record!(PushChunk {
     1 object, 2 version, 3 source, 4 info, 5 data_offset, 6 data, 7 xattrs, 8 omap_header, 9 omap_after, 10 omap,
     11 last,
@@ -97,6 +98,7 @@ choice!(PgBody {
     22 ReservationRelease,
     23 Clean { 1 info },
     24 RemoveStray,
+    50 Space { 1 fullness },
     60 ScrubReserve,
     61 ScrubReserved { 1 granted },
     62 ScrubRelease,

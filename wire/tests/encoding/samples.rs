@@ -10,7 +10,7 @@ use types::{
 };
 use wire::{
     ActivatePg, BackfillPage, ClientOp, ClientReply, ClusterDigest, CommandAnswer, CommandId, CommandRequest,
-    Comparison, ControlReply, ControlRequest, FailureEvidence, InconsistencyFlags, InconsistentCopy,
+    Comparison, ControlReply, ControlRequest, FailureEvidence, Fullness, InconsistencyFlags, InconsistentCopy,
     InconsistentObject, IoCounters, LogEntry, LogEntryKind, MapShare, Message, MissingObject, MissingSet, ObjectDigest,
     ObjectInfo, OpFailure, OpFlags, OpSuccess, OpTarget, OsdBoot, OsdFailure, OsdStatistics, PastInterval, PgBody,
     PgHistory, PgInfo, PgLogSlice, PgMessage, PgStateFlags, PgStatistics, Ping, Pong, PushChunk, PushSource, Replicate,
@@ -428,6 +428,7 @@ fn pg_bodies() -> Vec<(&'static str, PgBody)> {
         ("reservation_release", PgBody::ReservationRelease),
         ("clean", PgBody::Clean { info: info() }),
         ("remove_stray", PgBody::RemoveStray),
+        ("space", PgBody::Space { fullness: Fullness::Full }),
         ("scrub_reserve", PgBody::ScrubReserve),
         ("scrub_reserved", PgBody::ScrubReserved { granted: true }),
         ("scrub_release", PgBody::ScrubRelease),

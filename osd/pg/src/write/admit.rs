@@ -1,10 +1,12 @@
 //! An operation arrives: is it for us, has it been done already, may its object be used?
 
 use types::{
-    Error, ObjectId,
+    Error, ObjectId, OsdId,
     simulation::{Bug, planted},
 };
-use wire::{ClientOp, ClientReply, OpFailure, OpFlags, OpSuccess, OpTarget, RequestOutcome, SubOp, SubOpResult};
+use wire::{
+    ClientOp, ClientReply, OpFailure, OpFlags, OpSuccess, OpTarget, PgBody, RequestOutcome, SubOp, SubOpResult,
+};
 
 use super::{
     ActiveRead, CallOutcomes, ClassCalls, Loaded, OpenOp,
@@ -267,13 +269,30 @@ impl Pg {
         self.pump(object, turn);
     }
 
+    /// Whether a write could find no room: here, at any member that must commit it, or in the pool's quota.
     fn is_full(&self) -> bool {
         let pool = self.map.pools.get(&self.pg.pool);
-        self.fullness == Fullness::Full || pool.is_some_and(|pool| pool.flags.contains(map::PoolFlags::FULL_QUOTA))
+        let is_member_full = |osd: OsdId| self.peers.get(&osd).is_some_and(|peer| peer.fullness == Fullness::Full);
+        self.fullness == Fullness::Full
+            || self.others_acting().chain(self.backfill_targets()).any(is_member_full)
+            || pool.is_some_and(|pool| pool.flags.contains(map::PoolFlags::FULL_QUOTA))
+    }
+
+    /// A member says how full its device is.
+    pub(crate) fn hear_space(&mut self, from: OsdId, fullness: Fullness, turn: &mut Turn<'_>) {
+        let Some(peer) = self.peers.get_mut(&from) else { return };
+        if std::mem::replace(&mut peer.fullness, fullness) == Fullness::Full && fullness != Fullness::Full {
+            self.pump_all(turn);
+        }
     }
 
     pub(crate) fn handle_fullness(&mut self, fullness: Fullness, turn: &mut Turn<'_>) {
         self.fullness = fullness;
+        self.is_space_told |= fullness != Fullness::Room;
+        // What is on its way here meanwhile goes into the part of the device that is kept for it.
+        if let Some(primary) = self.interval.primary.filter(|_| self.peering.is_replica()) {
+            self.send(primary, PgBody::Space { fullness }, turn);
+        }
         self.pump_all(turn);
         self.grant_reservation(turn);
     }

@@ -29,6 +29,7 @@ fn run(seed: Seed) {
     let (device, keys) = formatted(24 << 20);
     let (device, keys) = (Arc::new(device), Arc::new(keys));
     let mut engine = open(&device, &keys).expect("open");
+    engine.state().discards = true;
     let model = MemoryStore::new();
     let committed = Arc::new(AtomicU64::new(0));
     let mut submitted = 0;
@@ -72,6 +73,7 @@ fn run(seed: Seed) {
                     engine.step_checkpoint(super::super::checkpoint::Scope::Trim);
                 }
                 engine = open(&device, &keys).unwrap_or_else(|error| panic!("{context}: reopen: {error}"));
+                engine.state().discards = random.chance(1, 2);
                 compare(&|read| engine.read(read), &model, &context);
             }
             _ => random_step(&engine, &mut random),

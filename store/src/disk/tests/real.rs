@@ -1,6 +1,7 @@
 //! The real thing: threads, a file with O_DIRECT, RocksDB.
 
 use std::{
+    os::unix::fs::MetadataExt,
     path::PathBuf,
     sync::{Arc, mpsc},
 };
@@ -129,6 +130,31 @@ fn many_threads_write_and_read_their_own_writes() {
         }
     });
     store.close().expect("close");
+}
+
+#[test]
+fn discarded_space_goes_back_to_the_file_system() {
+    let place = formatted(96 << 20);
+    let blocks = || std::fs::metadata(&place.device).expect("metadata").blocks() * 512;
+    let store = open(&place);
+    store.discard_free_space();
+    let commit = |ops: Vec<StoreOp>| {
+        let (sender, committed) = mpsc::sync_channel(1);
+        store.submit(Transaction { ops }, Box::new(move |result| sender.send(result).expect("room")));
+        assert_eq!(committed.recv().expect("a result"), Ok(()));
+    };
+    let full = blocks();
+    let data = Bytes::from(vec![5; 20 << 20]);
+    commit(vec![StoreOp::Write { object: object(1), offset: 0, data: data.clone() }]);
+    commit(vec![StoreOp::Write { object: object(2), offset: 0, data: data.clone() }]);
+    commit(vec![StoreOp::Remove { object: object(1) }]);
+    store.close().expect("close");
+    assert!(blocks() <= full - (20 << 20), "{} bytes of {full} are left", blocks());
+    drop(store);
+    let store = open(&place);
+    let read = StoreRead::Data { object: object(2), extent: Extent { offset: 0, length: 20 << 20 } };
+    assert_eq!(store.read(&read), Ok(StoreReadResult::Data(data)));
+    assert_eq!(store.fsck(FsckDepth::Data).expect("fsck").problems, []);
 }
 
 #[test]

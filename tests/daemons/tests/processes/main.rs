@@ -1,5 +1,6 @@
 //! Real processes: what they survive, and what an operator sees of their lives.
 
+mod full;
 mod kill;
 mod life;
 mod stopped_store;
