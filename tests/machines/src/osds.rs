@@ -171,10 +171,12 @@ impl Osds {
         self.nodes[&osd].life == life
     }
 
-    /// Whether every OSD lives and has the map of this epoch.
+    /// Whether every OSD lives, has the map of this epoch, and is up in it as this process on this device. A replaced one
+    /// is not while the map still shows the one before it, and then groups count as clean that are not.
     pub fn all_have(&self, epoch: Epoch) -> bool {
         let has = |node: &OsdNode| {
-            node.machine.as_ref().is_some_and(|machine| machine.map().is_some_and(|map| map.epoch() == epoch))
+            let has_map = |machine: &Osd| machine.map().is_some_and(|map| map.epoch() == epoch);
+            node.machine.as_ref().is_some_and(|machine| machine.is_booted() && has_map(machine))
         };
         self.nodes.values().all(has)
     }

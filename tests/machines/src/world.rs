@@ -401,6 +401,7 @@ impl World {
         self.clients.are_done()
             && self.operator.is_idle()
             && self.monitors.all_agree()
+            && self.osds.all_have(self.monitors.newest_epoch())
             && self.unclean().is_some_and(|unclean| unclean.is_empty())
     }
 
