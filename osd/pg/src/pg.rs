@@ -530,7 +530,7 @@ impl Pg {
             PgBody::PullFailed { object, version } => self.hear_pull_failed(from, &object, version),
             PgBody::BackfillScanned(page) => self.hear_scanned(from, page),
             PgBody::BackfillProgressed { cursor } => self.hear_progressed(from, &cursor),
-            PgBody::ReservationGrant => self.hear_reservation_grant(from),
+            PgBody::ReservationGrant => self.hear_reservation_grant(from, turn),
             // Only a primary says these; the sender's view of who leads is not ours and will be corrected by its map.
             PgBody::QueryInfo
             | PgBody::QueryLog { .. }
@@ -606,7 +606,9 @@ impl Pg {
             self.retry(turn);
         } else {
             self.retry_at = turn.now + self.config.stray_announcement;
-            if !self.peering.is_replica() {
+            if self.peering.is_replica() {
+                self.repeat_grant(turn);
+            } else {
                 self.announce(turn);
             }
         }

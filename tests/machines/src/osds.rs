@@ -17,7 +17,7 @@ use types::{
     BootNonce, Cursor, EntityKind, EntityName, Epoch, ObjectId, OsdId, OsdUuid, PgId, StoreRead, StoreReadResult, Time,
     Uuid,
 };
-use wire::{ControlReply, ControlRequest, PgStatistics};
+use wire::{ControlReply, ControlRequest, Message, PgStatistics};
 
 use crate::{
     Scenario,
@@ -390,6 +390,12 @@ impl OsdNode {
         match action {
             Action::Reply { session, message } => {
                 let to = self.sessions.iter().find(|(_, known)| **known == session).map(|(node, _)| *node);
+                let is_reply = matches!(&*message, Message::ClientReply(reply) if reply.outcome.is_ok());
+                if is_reply && std::mem::take(&mut stage.is_trapped) {
+                    // Long enough for the answer to arrive, short enough for disks to be behind.
+                    let delay = stage.delay(300, 1_500);
+                    stage.queue.schedule_after(delay, Happening::PowerFails);
+                }
                 if let Some(to) = to {
                     stage.send(me, to, Letter::Data { nonce: None, message });
                 }
