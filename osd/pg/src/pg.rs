@@ -569,7 +569,7 @@ impl Pg {
             PgBody::PullFailed { object, version } => self.hear_pull_failed(from, &object, version, turn),
             PgBody::BackfillScanned(page) => self.hear_scanned(from, page),
             PgBody::BackfillProgressed { cursor } => self.hear_progressed(from, &cursor),
-            PgBody::ReservationGrant => self.hear_reservation_grant(from),
+            PgBody::ReservationGrant => self.hear_reservation_grant(from, turn),
             PgBody::ScrubReserved { granted } => self.hear_scrub_reserved(from, granted, turn),
             PgBody::ScrubDigests { number, end, objects } => self.hear_scrub_digests(from, number, end, objects),
             PgBody::ScrubMarked { object, version, taken } => self.hear_scrub_marked(from, &object, version, taken),
@@ -668,7 +668,9 @@ impl Pg {
             self.retry(turn);
         } else {
             self.retry_at = turn.now + self.config.stray_announcement;
-            if !self.peering.is_replica() {
+            if self.peering.is_replica() {
+                self.repeat_grant(turn);
+            } else {
                 self.announce(turn);
             }
         }

@@ -64,6 +64,7 @@ impl World {
                 self.kill(Node::Mon(mon));
             }
             Fault::PowerFailure => self.kill_everything(),
+            Fault::PowerFailureAtReply => self.stage.is_trapped = true,
             Fault::CutLink => self.cut_link(),
             Fault::Partition => self.partition(),
             Fault::Freeze => {
@@ -104,7 +105,7 @@ impl World {
         self.stage.queue.schedule_after(next, Happening::Fault);
     }
 
-    fn kill_everything(&mut self) {
+    pub(crate) fn kill_everything(&mut self) {
         self.stage.note("power fails");
         let mons = (0..self.monitors.count()).map(Node::Mon);
         for node in self.osds.ids().into_iter().map(Node::Osd).chain(mons) {

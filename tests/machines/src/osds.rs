@@ -17,7 +17,7 @@ use types::{
     BootNonce, Cursor, EntityKind, EntityName, Epoch, Extent, ObjectId, OsdId, OsdUuid, PgId, StoreRead,
     StoreReadResult, Time, Uuid,
 };
-use wire::{ControlReply, ControlRequest, PgStatistics};
+use wire::{ControlReply, ControlRequest, Message, PgStatistics};
 
 use crate::{
     Profile, Scenario,
@@ -186,10 +186,12 @@ impl Osds {
         self.nodes[&osd].life == life
     }
 
-    /// Whether every OSD lives and has the map of this epoch.
+    /// Whether every OSD lives, has the map of this epoch, and is up in it as this process on this device. A replaced one
+    /// is not while the map still shows the one before it, and then groups count as clean that are not.
     pub fn all_have(&self, epoch: Epoch) -> bool {
         let has = |node: &OsdNode| {
-            node.machine.as_ref().is_some_and(|machine| machine.map().is_some_and(|map| map.epoch() == epoch))
+            let has_map = |machine: &Osd| machine.map().is_some_and(|map| map.epoch() == epoch);
+            node.machine.as_ref().is_some_and(|machine| machine.is_booted() && has_map(machine))
         };
         self.nodes.values().all(has)
     }
@@ -404,6 +406,12 @@ impl OsdNode {
         match action {
             Action::Reply { session, message } => {
                 let to = self.sessions.iter().find(|(_, known)| **known == session).map(|(node, _)| *node);
+                let is_reply = matches!(&*message, Message::ClientReply(reply) if reply.outcome.is_ok());
+                if is_reply && std::mem::take(&mut stage.is_trapped) {
+                    // Long enough for the answer to arrive, short enough for disks to be behind.
+                    let delay = stage.delay(300, 1_500);
+                    stage.queue.schedule_after(delay, Happening::PowerFails);
+                }
                 if let Some(to) = to {
                     stage.send(me, to, Letter::Data { nonce: None, message });
                 }

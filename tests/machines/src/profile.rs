@@ -11,6 +11,8 @@ pub enum Fault {
     KillMonitor,
     /// Everything dies at once.
     PowerFailure,
+    /// Everything dies just after the next write was acknowledged: the moment at which a promise is tested hardest.
+    PowerFailureAtReply,
     /// One or both directions between two nodes are cut.
     CutLink,
     /// Some nodes are cut off from all others, in one or both directions.
@@ -31,10 +33,11 @@ pub enum Fault {
 
 impl Fault {
     /// All kinds.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::KillOsd,
         Self::KillMonitor,
         Self::PowerFailure,
+        Self::PowerFailureAtReply,
         Self::CutLink,
         Self::Partition,
         Self::Freeze,
@@ -90,7 +93,13 @@ pub const PROFILES: [Profile; 10] = [
     profile(
         "crashes",
         Links::Flaky,
-        &[(Fault::KillOsd, 6), (Fault::KillMonitor, 1), (Fault::PowerFailure, 1), (Fault::Freeze, 1)],
+        &[
+            (Fault::KillOsd, 6),
+            (Fault::KillMonitor, 1),
+            (Fault::PowerFailure, 1),
+            (Fault::PowerFailureAtReply, 2),
+            (Fault::Freeze, 1),
+        ],
         2_000,
     ),
     profile(
@@ -102,7 +111,13 @@ pub const PROFILES: [Profile; 10] = [
     profile(
         "slow-disks",
         Links::Healthy,
-        &[(Fault::SlowDisk, 4), (Fault::KillOsd, 3), (Fault::Freeze, 1), (Fault::CutLink, 1)],
+        &[
+            (Fault::SlowDisk, 4),
+            (Fault::KillOsd, 2),
+            (Fault::PowerFailureAtReply, 2),
+            (Fault::Freeze, 1),
+            (Fault::CutLink, 1),
+        ],
         1_500,
     ),
     profile("wiped-disks", Links::Healthy, &[(Fault::WipeDisk, 3), (Fault::KillOsd, 1)], 3_000),
@@ -126,6 +141,7 @@ pub const PROFILES: [Profile; 10] = [
                 (Fault::KillOsd, 6),
                 (Fault::KillMonitor, 1),
                 (Fault::PowerFailure, 1),
+                (Fault::PowerFailureAtReply, 1),
                 (Fault::CutLink, 3),
                 (Fault::Partition, 2),
                 (Fault::Freeze, 2),

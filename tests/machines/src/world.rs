@@ -111,6 +111,7 @@ pub(crate) enum Happening {
         client: u32,
     },
     Fault,
+    PowerFails,
     Restart(Node),
     Heal(Node, Node),
     Found,
@@ -127,6 +128,8 @@ pub(crate) struct Stage {
     pub network: Network<Node, Letter>,
     pub random: SeededRandom,
     pub recorder: Recorder,
+    /// Whether power fails after the next acknowledged write.
+    pub is_trapped: bool,
     clocks: BTreeMap<Node, HostClock>,
     mons: usize,
 }
@@ -208,7 +211,7 @@ impl World {
             }
         }
         let (clocks, mons) = (scenario.clocks.clone(), scenario.mons);
-        let mut stage = Stage { queue: EventQueue::new(), network, random, recorder, clocks, mons };
+        let mut stage = Stage { queue: EventQueue::new(), network, random, recorder, is_trapped: false, clocks, mons };
         let monitors = Monitors::new(&scenario, &mut stage);
         let osds = Osds::new(&scenario, &mut stage);
         let clients = Clients::new(&scenario);
@@ -329,6 +332,8 @@ impl World {
             Happening::Consensus(step) => self.monitors.step(&mut self.stage, step)?,
             Happening::ClientBegins { client } => self.clients.begin(&mut self.stage, client)?,
             Happening::Fault => self.make_fault(),
+            Happening::PowerFails if self.faults_go_on() => self.kill_everything(),
+            Happening::PowerFails => {}
             Happening::Restart(node) => self.restart(node),
             Happening::Heal(from, to) => self.stage.network.heal(&from, &to),
             Happening::Found => self.found(),
@@ -401,6 +406,7 @@ impl World {
         self.clients.are_done()
             && self.operator.is_idle()
             && self.monitors.all_agree()
+            && self.osds.all_have(self.monitors.newest_epoch())
             && self.unclean().is_some_and(|unclean| unclean.is_empty())
     }
 

@@ -82,6 +82,12 @@ impl Pg {
         of_peers.max().unwrap_or(Epoch::ZERO).max(self.info.history.last_epoch_started)
     }
 
+    /// The newest interval in which any of the accounts was activated, although nobody heard that all were.
+    fn last_interval_activated(&self) -> Epoch {
+        let of_peers = self.peers.values().map(|peer| peer.info.last_interval_started);
+        of_peers.max().unwrap_or(Epoch::ZERO).max(self.info.last_interval_started)
+    }
+
     fn testimony_of(&self, osd: OsdId, interval: &PastInterval) -> Testimony {
         if osd == self.config.whoami {
             return testimony(&self.info, interval);
@@ -114,8 +120,10 @@ impl Pg {
         if !self.is_creating() {
             // A primary may die between the last member's activation and the news of it: then nobody has heard that
             // the PG ever was active, and only a past that reaches back to its making tells everything.
+            // With the order to activate came a past that reached back far enough then; that of a PG which was being
+            // created begins with that interval, since nothing before it can matter.
             let made = self.map.pools.get(&self.pg.pool).map_or(Epoch::ZERO, |pool| pool.created);
-            let known_from = if started > Epoch::ZERO { started } else { made };
+            let known_from = if started > Epoch::ZERO { started } else { made.max(self.last_interval_activated()) };
             let past_is_known = self.past.known_since(self.interval.since) <= known_from;
             if (!prior.blocked_by.is_empty() || !past_is_known) && !planted(Bug::DownMembersIgnored) {
                 self.peering.blocked_by = prior.blocked_by;

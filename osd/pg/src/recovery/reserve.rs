@@ -146,9 +146,20 @@ impl Pg {
         }
     }
 
-    pub(crate) fn hear_reservation_grant(&mut self, from: OsdId) {
-        if let Some(place) = self.recovery.reservation.remote.get_mut(&from) {
-            *place = Place::Granted;
+    pub(crate) fn hear_reservation_grant(&mut self, from: OsdId, turn: &mut Turn<'_>) {
+        match self.recovery.reservation.remote.get_mut(&from) {
+            Some(place) => *place = Place::Granted,
+            // It was given back, and that got lost.
+            None => self.send(from, PgBody::ReservationRelease, turn),
+        }
+    }
+
+    /// On a member: a place that is given is offered again now and then, so that none stays with a primary that has
+    /// given it back by a message that got lost. Without that it would be gone until the interval ends, and on an OSD with
+    /// few places nothing would be recovered any more.
+    pub(crate) fn repeat_grant(&self, turn: &mut Turn<'_>) {
+        if let (Some(to), Place::Granted) = (self.recovery.given.to, self.recovery.given.place) {
+            self.send(to, PgBody::ReservationGrant, turn);
         }
     }
 
