@@ -2,4 +2,6 @@
 
 mod kill;
 mod life;
+mod recovery;
+mod storm;
 mod stopped_store;
