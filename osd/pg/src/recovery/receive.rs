@@ -94,7 +94,7 @@ impl Pg {
         let chunk = &arrival.chunk;
         let object = chunk.object.clone();
         let Some(pull) = self.recovery.pulls.get_mut(&object) else { return };
-        if pull.from != from || pull.version != chunk.version || pull.position != position_of(&chunk) {
+        if pull.from != from || pull.version != chunk.version || pull.position != arrival.position() {
             return;
         }
         let needed = self.missing.get(&object).is_some_and(|missing| missing.need == chunk.version);

@@ -3,5 +3,5 @@
 mod kill;
 mod life;
 mod recovery;
-mod storm;
 mod stopped_store;
+mod storm;

@@ -28,6 +28,7 @@ fn entry(number: u64, prior: u64, changed: Option<Vec<Extent>>) -> LogEntry {
         modified_ms: 0,
         changed,
         rollback: Bytes::new(),
+        outputs: Vec::new(),
     }
 }
 
