@@ -1,3 +1,5 @@
+//! The log tells what changed, or nothing at all.
+
 use types::{Epoch, ObjectName, PoolId};
 use wire::LogEntry;
 
