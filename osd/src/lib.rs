@@ -9,6 +9,7 @@ mod class_calls;
 mod completions;
 mod create;
 mod monitors;
+mod network_stack;
 mod peers;
 mod sessions;
 mod settings;

@@ -28,6 +28,10 @@ const WAITING_MESSAGES_MAX: usize = 4096;
 /// a ping.
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
+/// Attempts in a row that are made unasked when a host takes a connection and drops it at once: a process that is just
+/// dying does that, and a moment later its host refuses, which is what we want to know.
+const UNASKED_ATTEMPTS_MAX: u32 = 5;
+
 /// Tells the events of one attempt from those of the one before.
 pub(crate) type Attempt = u64;
 
@@ -43,6 +47,8 @@ struct Peer {
     address: SocketAddr,
     nonce: BootNonce,
     attempt: Attempt,
+    /// Attempts that were made unasked since the last session.
+    unasked: u32,
     state: State,
 }
 
@@ -90,19 +96,23 @@ impl Peers {
             }
             Some(State::FailedAt(at)) if now.since(*at) < TRY_AGAIN_AFTER => None,
             Some(State::FailedAt(_)) | None => {
-                self.open(to, address, nonce, message);
+                self.open(to, address, nonce, 0, VecDeque::from([message]));
                 None
             }
         }
     }
 
-    fn open(&mut self, to: OsdId, address: SocketAddr, nonce: BootNonce, message: Message) {
+    fn open(&mut self, to: OsdId, address: SocketAddr, nonce: BootNonce, unasked: u32, waiting: VecDeque<Message>) {
         self.attempts += 1;
         let attempt = self.attempts;
-        let state = State::Opening(VecDeque::from([message]));
-        self.peers.insert(to, Peer { address, nonce, attempt, state });
+        let state = State::Opening(waiting);
+        self.peers.insert(to, Peer { address, nonce, attempt, unasked, state });
         let (identity, events) = (self.identity.clone(), self.events.clone());
         tokio::task::spawn_local(async move {
+            if unasked > 1 {
+                let again = telemetry::clock::boot_clock_now() + TRY_AGAIN_AFTER;
+                tokio::time::sleep_until(telemetry::clock::instant_of(again).into()).await;
+            }
             let expected = PeerAddress { entity: Some(EntityName::osd(to)), address, nonce: Some(nonce) };
             let result = Box::new(connect(&identity, &expected).await);
             drop(events.send(ShardEvent::PeerAttempted { osd: to, attempt, result }).await);
@@ -118,16 +128,24 @@ impl Peers {
         result: Result<Session, ConnectError>,
     ) -> Option<Event> {
         let peer = self.peers.get_mut(&osd).filter(|peer| peer.attempt == attempt)?;
+        let nonce = peer.nonce;
         let session = match result {
             Ok(session) => session,
             Err(error) => {
                 tracing::debug!(%error, %osd, "no session");
+                let dropped = matches!(error, ConnectError::Other(_));
+                if dropped && peer.unasked < UNASKED_ATTEMPTS_MAX {
+                    let (address, unasked) = (peer.address, peer.unasked + 1);
+                    self.open(osd, address, nonce, unasked, VecDeque::new());
+                    return Some(Event::PeerReset(osd));
+                }
                 let refused = matches!(error, ConnectError::Refused);
                 self.fail(now, osd);
-                return Some(if refused { Event::PeerRefused(osd) } else { Event::PeerReset(osd) });
+                return Some(if refused { Event::PeerRefused { osd, nonce } } else { Event::PeerReset(osd) });
             }
         };
         let Session { sender, mut receiver, .. } = session;
+        peer.unasked = 0;
         let waiting = match std::mem::replace(&mut peer.state, State::Open(sender.clone())) {
             State::Opening(waiting) => waiting,
             State::Open(_) | State::FailedAt(_) => VecDeque::new(),
@@ -150,10 +168,15 @@ impl Peers {
         None
     }
 
-    /// A session ended. Says what the machine must hear.
-    pub fn ended(&mut self, now: Time, osd: OsdId, attempt: Attempt) -> Option<Event> {
-        self.peers.get(&osd).filter(|peer| peer.attempt == attempt)?;
-        self.fail(now, osd);
+    /// A session ended. Says what the machine must hear. A new one is begun at once: if the other's process died, its
+    /// host refuses, and everybody knows within milliseconds instead of a ping's time.
+    pub fn ended(&mut self, osd: OsdId, attempt: Attempt) -> Option<Event> {
+        let peer = self.peers.get(&osd).filter(|peer| peer.attempt == attempt)?;
+        let was_open = matches!(peer.state, State::Open(_));
+        let (address, nonce) = (peer.address, peer.nonce);
+        if was_open {
+            self.open(osd, address, nonce, 1, VecDeque::new());
+        }
         Some(Event::PeerReset(osd))
     }
 

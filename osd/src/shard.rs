@@ -133,7 +133,7 @@ impl Shard {
                 Some(Event::SessionOpened { session, peer })
             }
             ShardEvent::PeerAttempted { osd, attempt, result } => self.peers.attempted(now, osd, attempt, *result),
-            ShardEvent::PeerEnded { osd, attempt } => self.peers.ended(now, osd, attempt),
+            ShardEvent::PeerEnded { osd, attempt } => self.peers.ended(osd, attempt),
             ShardEvent::ListenerFailed(error) => bail!("listen for sessions: {error}"),
         };
         event.map_or(Ok(()), |event| self.give(now, event))

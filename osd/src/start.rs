@@ -15,6 +15,7 @@ use wire::ControlRequest;
 use crate::{
     create::random_bytes,
     monitors::Monitors,
+    network_stack,
     peers::Peers,
     sessions::accept,
     settings::{FreeSpace, OsdSettings, device_path, metadata_path},
@@ -64,7 +65,7 @@ async fn serve(
     let address = listener.local_address();
     let total_bytes = store.usage()?.total_bytes;
     let pg = PgConfig::new(settings.id);
-    let config = OsdConfig::new(
+    let mut config = OsdConfig::new(
         settings.id,
         found.osd_uuid,
         nonce,
@@ -73,6 +74,7 @@ async fn serve(
         total_bytes,
         PgConfig { scrub: ScrubConfig { wall_ms_at_zero: wall_ms_at_zero(), ..ScrubConfig::default() }, ..pg },
     );
+    config.network_stack = network_stack::own();
     let stored = read_stored(store.as_ref())?;
     let mut actions = Vec::new();
     let machine = Osd::open(config, stored, boot_clock_now(), &mut actions)?;

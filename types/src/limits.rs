@@ -74,6 +74,8 @@ pub const PG_LOG_BYTES_MAX: usize = 4 << 20;
 pub const PG_REQUESTS_REMEMBERED_MAX: usize = 3000;
 /// Bytes of a recovery push's data chunk.
 pub const RECOVERY_CHUNK_BYTES: u64 = 4 << 20;
+/// Extents in one part of what changed of an object: as many reads, small enough to be answered together.
+pub const CHANGED_EXTENTS_PER_PART_MAX: usize = 256;
 /// Objects in one page of a backfill or verify scan.
 pub const SCAN_PAGE_OBJECTS: usize = 256;
 /// Inconsistent objects in one page of a listing: each names every member's copy, with names of up to 2 KiB.

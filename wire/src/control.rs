@@ -65,8 +65,12 @@ pub struct OsdBoot {
 pub enum FailureEvidence {
     /// It did not answer for so long.
     Silent(Duration),
-    /// Its registered address refuses connections, seen from its own host.
+    /// Its registered address refuses connections, seen from the network stack that it lived in: nothing but its death
+    /// can be the reason.
     Refused,
+    /// Its registered address refuses connections, seen from elsewhere. It is as good as silence, only sooner; but a
+    /// firewall may refuse in its place, so it proves nothing.
+    Closed,
     /// It answers again; the report is taken back.
     Recovered,
 }

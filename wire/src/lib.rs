@@ -36,11 +36,11 @@ pub use encoding::{
     encode_message, encode_missing_object, encode_object_info, encode_past_intervals, encode_pg_info,
     encode_request_outcome, encode_scrub_record,
 };
-pub use heartbeat::{Ping, Pong};
+pub use heartbeat::{NetworkStack, Ping, Pong};
 pub use map_share::MapShare;
 pub use message::Message;
 pub use pg_message::{
-    ActivatePg, BackfillPage, Fullness, PgBody, PgLogSlice, PgMessage, PushChunk, PushSource, Replicate,
+    ActivatePg, BackfillPage, ChangedPart, Fullness, PgBody, PgLogSlice, PgMessage, PushChunk, PushSource, Replicate,
 };
 pub use pg_state::{
     LogEntry, LogEntryKind, MissingObject, MissingSet, ObjectInfo, PastInterval, PgHistory, PgInfo, RequestOutcome,

@@ -7,7 +7,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
-use types::{Cursor, Epoch, LogVersion, ObjectId, PgId, Transaction, XattrMap};
+use types::{Cursor, Epoch, Extent, LogVersion, ObjectId, PgId, Transaction, XattrMap};
 
 use crate::{
     LogEntry, MissingSet, ObjectDigest, ObjectInfo, PastInterval, PgInfo, RequestOutcome, ScrubDepth, ScrubRecord,
@@ -124,6 +124,20 @@ pub struct PushChunk {
     pub last: bool,
 }
 
+/// What changed of an object since a version that the receiver has, on its way to it.
+///
+/// The part's data are the bytes of `extents`, one behind the other; what lies between is as it was in `base`. Its
+/// position is counted as in a whole object, so that parts follow each other in the same way; omap is as it was.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChangedPart {
+    /// The version that the receiver must have to build upon.
+    pub base: LogVersion,
+    /// Where the bytes belong, in order, none touching another.
+    pub extents: Vec<Extent>,
+    /// The rest, as for a whole object.
+    pub part: PushChunk,
+}
+
 /// A page of a member's objects with their versions, for backfill.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackfillPage {
@@ -211,9 +225,20 @@ pub enum PgBody {
         data_offset: u64,
         /// Last omap key that the asker has.
         omap_after: Vec<u8>,
+        /// The version of it that the asker has and could build upon; whoever gives may give only what changed since.
+        have: Option<LogVersion>,
     },
     /// A part of an object.
     Push(Box<PushChunk>),
+    /// A part of what changed of an object.
+    PushChanges(Box<ChangedPart>),
+    /// The receiver of changes has not what they build upon: give it whole.
+    ChangesUnusable {
+        /// Which object.
+        object: ObjectId,
+        /// Its version.
+        version: LogVersion,
+    },
     /// The part is on disk; the next may come.
     Pushed {
         /// Which object.

@@ -180,6 +180,8 @@ pub struct OsdStatistics {
     pub commit_latency_microseconds: u64,
     /// Client operations that have waited for more than 30 seconds.
     pub slow_ops: u32,
+    /// Bytes that it brought to other members, or fetched from them as primary, since its process started.
+    pub recovered_bytes: u64,
 }
 
 /// One report of one OSD to the active manager.

@@ -139,6 +139,10 @@ impl Pg {
             self.peering.log_from = None;
             self.peering.stage = Stage::GetInfo;
         }
+        // The proof that an earlier primary is dead may come after the map that marked it down: then nobody waits for it.
+        if self.peering.stage == Stage::WaitProof {
+            self.begin_proof(turn);
+        }
         // A flag or a quota may have let operations wait.
         self.pump_all(turn);
     }

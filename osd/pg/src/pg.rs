@@ -32,7 +32,7 @@ use crate::{
     missing::Missing,
     peer::Peers,
     peering::{Peering, Stage},
-    recovery::Recovery,
+    recovery::{Arrival, Recovery},
     requests::RememberedRequests,
     scrub::Scrub,
     statistics::Counters,
@@ -502,7 +502,7 @@ impl Pg {
             Pending::ReadLoad(arrival) => self.continue_read(arrival, results, outcomes, turn),
             Pending::ListLoad(arrival) => self.continue_list(arrival, results, turn),
             Pending::PushLoad(object, target) => self.continue_push(&object, target, results, turn),
-            Pending::PullLoad(request) => self.answer_pull(&request, results, turn),
+            Pending::PullLoad(request) => self.answer_pull(*request, results, turn),
             Pending::ScanList(owner) => self.continue_scan(owner, results, turn),
             Pending::ScanMeta(owner) => self.finish_scan(owner, results, turn),
             Pending::RemovalList => self.remove_listed(results, turn),
@@ -562,7 +562,9 @@ impl Pg {
             PgBody::LeaseGrant { sent_nanoseconds, duration } => {
                 self.hear_grant(from, Time::from_nanoseconds(sent_nanoseconds), duration, turn);
             }
-            PgBody::Push(chunk) => self.hear_push(from, *chunk, turn),
+            PgBody::Push(chunk) => self.hear_push(from, Arrival::whole(*chunk), turn),
+            PgBody::PushChanges(changed) => self.hear_push(from, Arrival::changes(*changed), turn),
+            PgBody::ChangesUnusable { object, version } => self.hear_changes_unusable(from, &object, version, turn),
             PgBody::Pushed { object, version, data_offset, omap_after, complete } => {
                 self.hear_pushed(from, &object, version, data_offset, omap_after, complete, turn);
             }
@@ -604,10 +606,11 @@ impl Pg {
             PgBody::LeaseRequest { sent_nanoseconds, duration, .. } => {
                 self.grant_lease(from, sent_nanoseconds, duration, turn);
             }
-            PgBody::Pull { object, version, data_offset, omap_after } => {
-                self.handle_pull(from, object, version, data_offset, omap_after, turn);
+            PgBody::Pull { object, version, data_offset, omap_after, have } => {
+                self.handle_pull(from, object, version, data_offset, omap_after, have, turn);
             }
-            PgBody::Push(chunk) => self.hear_push(from, *chunk, turn),
+            PgBody::Push(chunk) => self.hear_push(from, Arrival::whole(*chunk), turn),
+            PgBody::PushChanges(changed) => self.hear_push(from, Arrival::changes(*changed), turn),
             PgBody::BackfillScan { begin, objects_max } => self.handle_scan(from, begin, objects_max, turn),
             // The counts in it are for whoever looks at the wire: this copy's come with the writes.
             PgBody::BackfillProgress { cursor, .. } => self.handle_backfill_progress(from, cursor, turn),
@@ -634,6 +637,7 @@ impl Pg {
             | PgBody::LeaseGrant { .. }
             | PgBody::Pushed { .. }
             | PgBody::PullFailed { .. }
+            | PgBody::ChangesUnusable { .. }
             | PgBody::BackfillScanned(_)
             | PgBody::BackfillProgressed { .. }
             | PgBody::ScrubReserved { .. }

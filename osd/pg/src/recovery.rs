@@ -6,6 +6,7 @@
 //! ```text
 //! missing on the primary:  Pull -> Push, one part each, from any member that has the version; then the object is there
 //! missing on a member:     Push -> Pushed, part by part, from the primary
+//! an earlier version there: PushChanges instead of Push, only the bytes that the log says have changed since
 //! behind a target's cursor: both sides list a page of versions; what differs is pushed, what is too much is removed
 //! ```
 //! Invariants
@@ -15,6 +16,7 @@
 //! 4. A target's stored cursor is never past an object that is on its way.
 
 mod backfill;
+mod difference;
 mod pull;
 mod push;
 mod receive;
@@ -30,6 +32,8 @@ use wire::PushSource;
 use crate::{Action, pg::Pg, turn::Turn};
 
 pub use backfill::Backfill;
+pub use difference::{Difference, PlannedPart};
+pub use receive::Arrival;
 pub use reserve::{Given, Reservation};
 pub use scan::ScanOwner;
 
@@ -52,6 +56,8 @@ pub struct Pull {
     pub from: OsdId,
     /// Which version.
     pub version: LogVersion,
+    /// The version here that changes may build upon; `None` once the object is fetched whole.
+    pub have: Option<LogVersion>,
     /// What has been asked for.
     pub position: Position,
     /// When.
@@ -65,6 +71,8 @@ pub struct Push {
     pub source: PushSource,
     /// Whether the member shall remove it.
     pub removes: Option<LogVersion>,
+    /// What the member gets instead of the whole object, when it has something to build upon.
+    pub difference: Option<Difference>,
     /// The part that was sent last, or is being read.
     pub position: Position,
     /// The part that the store is being asked for, if it is.
@@ -93,6 +101,8 @@ pub struct PullRequest {
     pub version: LogVersion,
     /// From where on.
     pub position: Position,
+    /// What is given instead of the whole object.
+    pub changes: Option<PlannedPart>,
 }
 
 /// All of it, for one interval.

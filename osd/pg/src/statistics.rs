@@ -34,6 +34,11 @@ impl Counters {
 }
 
 impl Pg {
+    /// Bytes brought to other members or fetched from them, since the process started.
+    pub fn recovered_bytes(&self) -> u64 {
+        self.counters.io.recovered_bytes
+    }
+
     /// State flags and counts, as the primary sees them.
     pub fn statistics(&self) -> PgStatistics {
         let objects = self.info.objects;

@@ -24,7 +24,7 @@ impl Osd {
     /// A message from a session. Waits for its map, or goes where it belongs.
     pub(crate) fn receive(&mut self, now: Time, session: SessionId, message: Box<Message>, actions: &mut Vec<Action>) {
         let Some(state) = self.sessions.get(&session) else { return };
-        let from = state.peer.entity.osd_id();
+        let (from, nonce) = (state.peer.entity.osd_id(), state.peer.nonce);
         let epoch = epoch_of(&message);
         if let Some(epoch) = epoch {
             self.note_peer_epoch(session, from, epoch, actions);
@@ -45,10 +45,11 @@ impl Osd {
                     epoch: self.gate.epoch(),
                     sent_nanoseconds: ping.sent_nanoseconds,
                     progress_age: self.progress_age(now),
+                    network_stack: self.config.network_stack,
                 };
                 self.send(from, Message::Pong(pong), actions);
             }
-            (Message::Pong(pong), Some(from)) => self.hear_pong(now, from, &pong, actions),
+            (Message::Pong(pong), Some(from)) => self.hear_pong(now, from, nonce, &pong, actions),
             (Message::MapShare(share), Some(_)) => self.handle(now, Event::Maps(share), actions),
             (Message::MapRequest { have }, Some(from)) => {
                 let share = self.gate.share_since(have);

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use map::{ConfigOption, EffectiveSettings};
 use osd_pg::PgConfig;
 use types::{BootNonce, OsdId, OsdUuid};
+use wire::NetworkStack;
 
 /// Identity and settings of one life of an OSD process.
 #[derive(Debug, Clone)]
@@ -19,6 +20,8 @@ pub struct OsdConfig {
     pub host: String,
     /// Where its data plane listens.
     pub address: SocketAddr,
+    /// Which network stack that is; unknown unless the shell says it.
+    pub network_stack: NetworkStack,
     /// The size of its device in bytes.
     pub total_bytes: u64,
     /// How often peers are asked whether they live. FOUNDATIONS 16: 1 s.
@@ -56,6 +59,7 @@ impl OsdConfig {
             nonce,
             host,
             address,
+            network_stack: NetworkStack::default(),
             total_bytes,
             ping_interval: Duration::from_secs(1),
             grace: chosen.duration(ConfigOption::OsdHeartbeatGrace),

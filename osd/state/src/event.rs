@@ -49,8 +49,13 @@ pub enum Event {
     },
     /// The session that this OSD opened to another broke: what was sent on it may be lost.
     PeerReset(OsdId),
-    /// The other's registered address refuses connections.
-    PeerRefused(OsdId),
+    /// The address refuses connections at which this life of the other was registered.
+    PeerRefused {
+        /// Who.
+        osd: OsdId,
+        /// Which life was looked for; the map may know another one by now.
+        nonce: BootNonce,
+    },
     /// A commit is durable. Commits become durable in the order asked for.
     Committed {
         /// Whose.

@@ -5,7 +5,8 @@ use std::{
     time::Duration,
 };
 
-use types::{OsdId, Time};
+use types::{BootNonce, OsdId, Time};
+use wire::NetworkStack;
 
 /// OSDs with the next higher numbers that are watched although no placement group is shared, so that everyone is
 /// watched by somebody even while no pool exists.
@@ -16,6 +17,8 @@ struct Watched {
     /// When it last answered, or when watching began.
     heard: Time,
     reported: bool,
+    /// Where this life of its process said that it lives.
+    network_stack: Option<(BootNonce, NetworkStack)>,
 }
 
 /// Who is watched, and what was heard.
@@ -50,8 +53,12 @@ impl Heartbeats {
     /// Watches these from now on; whom it watched before keeps what was heard.
     pub fn watch(&mut self, now: Time, osds: &BTreeSet<OsdId>) {
         self.watched.retain(|osd, _| osds.contains(osd));
+        // The first answer of a new one says where it lives, and without that its death cannot be proven: ask at once.
+        if osds.iter().any(|osd| !self.watched.contains_key(osd)) {
+            self.hasten(now);
+        }
         for osd in osds {
-            self.watched.entry(*osd).or_insert(Watched { heard: now, reported: false });
+            self.watched.entry(*osd).or_insert(Watched { heard: now, reported: false, network_stack: None });
         }
     }
 
@@ -62,6 +69,31 @@ impl Heartbeats {
         };
         watched.heard = now;
         std::mem::take(&mut watched.reported)
+    }
+
+    /// Notes where an OSD lives, by its own word.
+    pub fn note_network_stack(&mut self, osd: OsdId, nonce: BootNonce, network_stack: NetworkStack) {
+        if let Some(watched) = self.watched.get_mut(&osd) {
+            watched.network_stack = Some((nonce, network_stack));
+        }
+    }
+
+    /// Where this life of an OSD lives; unknown when it has not said so.
+    pub fn network_stack(&self, osd: OsdId, nonce: BootNonce) -> NetworkStack {
+        let said = self.watched.get(&osd).and_then(|watched| watched.network_stack);
+        said.filter(|(known, _)| *known == nonce).map_or(NetworkStack::default(), |(_, stack)| stack)
+    }
+
+    /// Somebody was reported for another reason than silence; an answer takes that back, too.
+    pub fn note_reported(&mut self, osd: OsdId) {
+        if let Some(watched) = self.watched.get_mut(&osd) {
+            watched.reported = true;
+        }
+    }
+
+    /// The next round is due at once.
+    pub fn hasten(&mut self, now: Time) {
+        self.next = self.next.min(now);
     }
 
     /// When the next round is due.

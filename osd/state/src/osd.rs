@@ -59,6 +59,8 @@ pub struct Osd {
     pub(crate) places: Option<Mapping>,
     peers: BTreeMap<OsdId, (SocketAddr, BootNonce)>,
     started: Time,
+    /// Whether the map before the newest showed this life of this OSD as up.
+    booted_before: bool,
     /// Commits asked for and not yet durable, and when one last became so: how a stuck device shows.
     commits_pending: u64,
     commit_progress: Time,
@@ -95,6 +97,7 @@ impl Osd {
             places: None,
             peers: BTreeMap::new(),
             started: now,
+            booted_before: false,
             commits_pending: 0,
             commit_progress: now,
             settings: SettingsFollowed::default(),
@@ -166,7 +169,7 @@ impl Osd {
                     self.deliver(now, pg, PgEvent::PeerReset(osd), actions);
                 }
             }
-            Event::PeerRefused(osd) => self.report_refused(osd, actions),
+            Event::PeerRefused { osd, nonce } => self.report_refused(osd, nonce, actions),
             Event::Committed { owner, ticket } => self.committed(now, owner, ticket, actions),
             Event::ReadDone { owner: Owner::Pg(pg), ticket, results } => {
                 self.deliver(now, pg, PgEvent::ReadDone { ticket, results }, actions);
@@ -229,6 +232,7 @@ impl Osd {
                 pgs: u32::try_from(self.groups.len()).unwrap_or(u32::MAX),
                 commit_latency_microseconds: microseconds,
                 slow_ops: 0,
+                recovered_bytes: self.pgs().map(Pg::recovered_bytes).sum(),
             },
             pgs: self.pgs().filter(|pg| pg.is_primary()).map(Pg::statistics).collect(),
         }
@@ -337,6 +341,12 @@ impl Osd {
         watch.retain(|osd| self.peers.contains_key(osd));
         self.heartbeats.watch(now, &watch);
         self.follow_settings(now, map, actions);
+        // Nobody answers an OSD that is down by the map; whoever has just come up asks again at once.
+        let booted = self.is_booted();
+        if booted && !self.booted_before {
+            self.heartbeats.hasten(now);
+        }
+        self.booted_before = booted;
         self.note_fullness(now, actions);
     }
 
@@ -434,7 +444,15 @@ impl Osd {
         }
     }
 
-    pub(crate) fn hear_pong(&mut self, now: Time, from: OsdId, pong: &Pong, actions: &mut Vec<Action>) {
+    pub(crate) fn hear_pong(
+        &mut self,
+        now: Time,
+        from: OsdId,
+        nonce: BootNonce,
+        pong: &Pong,
+        actions: &mut Vec<Action>,
+    ) {
+        self.heartbeats.note_network_stack(from, nonce, pong.network_stack);
         // An OSD that answers but does nothing is missing all the same (FOUNDATIONS 16).
         if pong.progress_age > self.config.grace {
             return;
@@ -444,12 +462,16 @@ impl Osd {
         }
     }
 
-    fn report_refused(&mut self, osd: OsdId, actions: &mut Vec<Action>) {
-        // Only the machine itself can tell a closed port from a network that answers in its place (FOUNDATIONS 11):
-        // the address that refuses must be this OSD's own.
-        if self.peer_address(osd).is_some_and(|(address, _)| address.ip() == self.config.address.ip()) {
-            self.report(osd, FailureEvidence::Refused, actions);
+    fn report_refused(&mut self, osd: OsdId, nonce: BootNonce, actions: &mut Vec<Action>) {
+        // What an earlier life of the process left behind says nothing about the life that the map knows now.
+        if self.peer_address(osd).is_none_or(|(_, known)| known != nonce) {
+            return;
         }
+        // Only whoever lives in the same network stack can tell a closed port from a network that answers in its place
+        // (FOUNDATIONS 11); this life of the process said itself where it lives.
+        let lived_here = self.heartbeats.network_stack(osd, nonce).is_same_as(self.config.network_stack);
+        self.heartbeats.note_reported(osd);
+        self.report(osd, if lived_here { FailureEvidence::Refused } else { FailureEvidence::Closed }, actions);
     }
 
     fn report(&mut self, target: OsdId, evidence: FailureEvidence, actions: &mut Vec<Action>) {

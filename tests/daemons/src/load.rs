@@ -61,6 +61,11 @@ impl Load {
     /// Starts so many writers on a pool.
     pub async fn start(cluster: &Cluster, pool: &str, writers: u64, seed: Seed) -> Result<Self> {
         let pool = cluster.pool(pool).await.context("find the pool")?;
+        Self::start_on(pool, writers, seed)
+    }
+
+    /// Starts so many writers on a pool, or on a namespace of one.
+    pub fn start_on(pool: Pool, writers: u64, seed: Seed) -> Result<Self> {
         let shared = Arc::new(Shared::default());
         let mut random = SeededRandom::new(seed);
         let mut set = JoinSet::new();

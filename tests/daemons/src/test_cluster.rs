@@ -7,19 +7,34 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use client::Cluster;
-use local::{StopOrder, UpOptions};
+use local::{RunningProcess, StopOrder, UpOptions};
+use nix::sys::signal::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
 /// The binary that the tests run: the one built beside them. `./dev test` builds it first.
 pub fn program() -> Result<PathBuf> {
     let test = std::env::current_exe().context("find the test's own file")?;
+    // An example lies in `examples`, beside that.
     let folder = test.parent().and_then(Path::parent).context("a test lies in target/PROFILE/deps")?;
     let program = folder.join("ika");
     if !program.exists() {
         bail!("{} is not built; `./dev test` builds it, or `cargo build -p ika`", program.display());
     }
     Ok(program)
+}
+
+/// When this variable is set, clusters of tests leave their folders, logs and all, and say where they are.
+const KEEP_VARIABLE: &str = "IKA_KEEP";
+
+/// A folder for one test; removed with it, unless `IKA_KEEP` is set.
+pub(crate) fn temporary_folder() -> Result<TempDir> {
+    let mut folder = tempfile::tempdir().context("make a temporary folder")?;
+    if std::env::var_os(KEEP_VARIABLE).is_some() {
+        folder.disable_cleanup(true);
+        eprintln!("the test's files stay in {}", folder.path().display());
+    }
+    Ok(folder)
 }
 
 /// The cluster. Its processes end with it, whatever became of the test.
@@ -37,7 +52,7 @@ impl TestCluster {
 
     /// The same with OSDs of so many bytes.
     pub async fn start_sized(mons: u32, osds: u32, osd_size_bytes: u64) -> Result<Self> {
-        let folder = tempfile::tempdir().context("make a temporary folder")?;
+        let folder = temporary_folder()?;
         let mut options = UpOptions::new(folder.path().join("cluster"), program()?);
         options.mons = Some(mons);
         options.osds = Some(osds);
@@ -78,6 +93,26 @@ impl TestCluster {
         local::stop_daemon(self.path(), daemon, StopOrder::AtOnce).await
     }
 
+    /// Ends a daemon as an operator would, and waits until it has ended.
+    pub async fn stop(&self, daemon: &str) -> Result<()> {
+        local::stop_daemon(self.path(), daemon, StopOrder::Politely).await
+    }
+
+    /// Makes a daemon stand still, sockets and all, as a hung host would.
+    pub fn freeze(&self, daemon: &str) -> Result<()> {
+        self.signal(daemon, Signal::SIGSTOP)
+    }
+
+    /// Lets a frozen daemon go on.
+    pub fn thaw(&self, daemon: &str) -> Result<()> {
+        self.signal(daemon, Signal::SIGCONT)
+    }
+
+    fn signal(&self, daemon: &str, signal: Signal) -> Result<()> {
+        let process = RunningProcess::find(&self.path().join("run").join(daemon))?;
+        process.with_context(|| format!("{daemon} does not run"))?.signal(signal)
+    }
+
     /// Starts a daemon that does not run.
     pub fn start_daemon(&self, daemon: &str) -> Result<()> {
         local::start_daemon(self.path(), &self.options.program, daemon)
@@ -112,16 +147,27 @@ impl TestCluster {
 
     /// ERROR lines in any daemon's log: a human would have to look, and in a test nobody expects them.
     pub fn error_lines(&self) -> Result<Vec<String>> {
-        let mut found = Vec::new();
-        for entry in std::fs::read_dir(self.path().join("log")).context("list the logs")? {
-            let path = entry.context("list the logs")?.path();
-            let text = std::fs::read(&path).with_context(|| format!("read {}", path.display()))?;
-            let text = String::from_utf8_lossy(&text);
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            found.extend(text.lines().filter(|line| line.contains(" ERROR ")).map(|line| format!("{name}: {line}")));
-        }
-        Ok(found)
+        log_lines(&self.path().join("log"), "ERROR")
     }
+
+    /// WARN lines in any daemon's log: nothing that a run without faults has.
+    pub fn warning_lines(&self) -> Result<Vec<String>> {
+        log_lines(&self.path().join("log"), "WARN")
+    }
+}
+
+/// Lines of this level in any log of a folder, each with the name of its file.
+pub(crate) fn log_lines(folder: &Path, level: &str) -> Result<Vec<String>> {
+    let word = format!(" {level} ");
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).context("list the logs")? {
+        let path = entry.context("list the logs")?.path();
+        let text = std::fs::read(&path).with_context(|| format!("read {}", path.display()))?;
+        let text = String::from_utf8_lossy(&text);
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        found.extend(text.lines().filter(|line| line.contains(&word)).map(|line| format!("{name}: {line}")));
+    }
+    Ok(found)
 }
 
 impl Drop for TestCluster {

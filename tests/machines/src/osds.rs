@@ -17,7 +17,7 @@ use types::{
     BootNonce, Cursor, EntityKind, EntityName, Epoch, Extent, ObjectId, OsdId, OsdUuid, PgId, StoreRead,
     StoreReadResult, Time, Uuid,
 };
-use wire::{ControlReply, ControlRequest, Message, PgStatistics};
+use wire::{ControlReply, ControlRequest, Message, NetworkStack, PgStatistics};
 
 use crate::{
     Profile, Scenario,
@@ -239,8 +239,11 @@ impl Osds {
         uuid[0] = u8::try_from(osd.0).expect("few OSDs");
         uuid[1] = node.devices;
         let uuid = OsdUuid(Uuid::from_random(uuid));
-        let host = format!("host{}", scenario.osds[&osd].host);
-        let config = OsdConfig::new(osd, uuid, nonce_of(osd, node.life), host, address_of(osd), DEVICE_BYTES, pg);
+        let host = scenario.osds[&osd].host;
+        let (name, nonce) = (format!("host{host}"), nonce_of(osd, node.life));
+        let mut config = OsdConfig::new(osd, uuid, nonce, name, address_of(osd), DEVICE_BYTES, pg);
+        // A death is proven by whoever is on the same machine; zero would be unknown.
+        config.network_stack = NetworkStack(u64::from(host) + 1);
         let stored = read_stored(&node.store);
         let mut actions = Vec::new();
         let now = stage.clock_of(Node::Osd(osd)).local(stage.now());
@@ -251,8 +254,8 @@ impl Osds {
         let delay = stage.delay(1_000, 50_000);
         stage.queue.schedule_after(delay, Happening::Subscribe { node: name, life });
         let sent_to = node.carry_out(stage, actions, VecDeque::new());
-        for other in sent_to {
-            self.refuse_if_dead(stage, osd, other);
+        for (other, nonce) in sent_to {
+            self.refuse_if_dead(stage, osd, other, nonce);
         }
     }
 
@@ -313,7 +316,11 @@ impl Osds {
                     node.session_next += 1;
                     let session = SessionId(node.session_next);
                     node.sessions.insert(from, session);
-                    let peer = peer_of(from);
+                    let nonce = match from {
+                        Node::Osd(other) => nonce_of(other, self.nodes[&other].life),
+                        _ => BootNonce(0),
+                    };
+                    let peer = peer_of(from, nonce);
                     self.tell(stage, osd, life, Event::SessionOpened { session, peer });
                 }
                 let session = self.nodes[&osd].sessions[&from];
@@ -350,27 +357,33 @@ impl Osds {
             return;
         }
         let sent_to = node.carry_out(stage, Vec::new(), VecDeque::from([event]));
-        for other in sent_to {
-            self.refuse_if_dead(stage, osd, other);
+        for (other, nonce) in sent_to {
+            self.refuse_if_dead(stage, osd, other, nonce);
         }
     }
 
     /// A host whose process is dead refuses connections; a host that is dead itself says nothing.
-    fn refuse_if_dead(&mut self, stage: &mut Stage, osd: OsdId, other: OsdId) {
+    fn refuse_if_dead(&mut self, stage: &mut Stage, osd: OsdId, other: OsdId, nonce: BootNonce) {
         let peer = &self.nodes[&other];
         if peer.machine.is_some() || peer.host_is_dead {
             return;
         }
         let life = self.nodes[&osd].life;
         let delay = stage.delay(100, 5_000);
-        let event = Box::new(Event::PeerRefused(other));
+        let event = Box::new(Event::PeerRefused { osd: other, nonce });
         stage.queue.schedule_after(delay, Happening::Told { osd, life, event });
     }
 }
 
 impl OsdNode {
-    /// Hears events and carries out actions until nothing follows at once. Says to which OSDs something was sent.
-    fn carry_out(&mut self, stage: &mut Stage, mut actions: Vec<Action>, mut ready: VecDeque<Event>) -> Vec<OsdId> {
+    /// Hears events and carries out actions until nothing follows at once. Says to which lives of which OSDs something
+    /// was sent.
+    fn carry_out(
+        &mut self,
+        stage: &mut Stage,
+        mut actions: Vec<Action>,
+        mut ready: VecDeque<Event>,
+    ) -> Vec<(OsdId, BootNonce)> {
         let mut sent_to = Vec::new();
         let mut machine = self.machine.take().expect("only a living OSD hears anything");
         let clock = stage.clock_of(Node::Osd(self.id));
@@ -400,7 +413,7 @@ impl OsdNode {
         stage: &mut Stage,
         action: Action,
         ready: &mut VecDeque<Event>,
-        sent_to: &mut Vec<OsdId>,
+        sent_to: &mut Vec<(OsdId, BootNonce)>,
     ) {
         let me = Node::Osd(self.id);
         match action {
@@ -417,7 +430,7 @@ impl OsdNode {
                 }
             }
             Action::Send { to, nonce, message, .. } => {
-                sent_to.push(to);
+                sent_to.push((to, nonce));
                 stage.send(me, Node::Osd(to), Letter::Data { nonce: Some(nonce), message });
             }
             Action::Disconnect(other) => {
@@ -506,12 +519,12 @@ fn nonce_of(osd: OsdId, life: u64) -> BootNonce {
     BootNonce(u64::from(osd.0) << 32 | life)
 }
 
-fn peer_of(node: Node) -> Peer {
+fn peer_of(node: Node, nonce: BootNonce) -> Peer {
     let entity = match node {
         Node::Osd(osd) => EntityName::osd(osd),
         other => EntityName::new(EntityKind::Client, other.to_string()),
     };
-    Peer { entity, nonce: BootNonce(0) }
+    Peer { entity, nonce }
 }
 
 fn read_stored(store: &FaultyStore) -> StoredOsd {

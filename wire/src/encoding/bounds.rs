@@ -6,8 +6,8 @@ use bytes::Bytes;
 use types::{Error, Extent, ObjectId, ObjectName, OmapPage, Result, StoreOp, XattrMap, limits};
 
 use crate::{
-    BackfillPage, ClientOp, ClientReply, CommandRequest, ControlRequest, MapShare, Notification, OpTarget, PgBody,
-    PushChunk, SubOp, SubOpResult, VerifyPage, VerifyRequest,
+    BackfillPage, ChangedPart, ClientOp, ClientReply, CommandRequest, ControlRequest, MapShare, Notification, OpTarget,
+    PgBody, PushChunk, SubOp, SubOpResult, VerifyPage, VerifyRequest,
 };
 
 /// Bytes of user attributes and of ours: the reserved ones of an object fit in one attribute's bound.
@@ -281,6 +281,28 @@ pub(super) fn check_push_chunk(chunk: &PushChunk) -> Result<()> {
     check_omap_value(&chunk.omap_header)?;
     check_omap_key(&chunk.omap_after)?;
     check_omap_batch(chunk.omap.iter())
+}
+
+pub(super) fn check_changed_part(changed: &ChangedPart) -> Result<()> {
+    bound("number of changed extents", changed.extents.len(), limits::CHANGED_EXTENTS_PER_PART_MAX)?;
+    let mut end_before = None;
+    let mut sum = 0u64;
+    for extent in &changed.extents {
+        check_object_end(extent.offset, extent.length)?;
+        if extent.length == 0 || end_before.is_some_and(|end| extent.offset <= end) {
+            return Err(Error::invalid("changed extents are not in order, or empty, or touch each other"));
+        }
+        end_before = Some(extent.end());
+        sum += extent.length;
+    }
+    if sum != changed.part.data.len() as u64 {
+        let brought = changed.part.data.len();
+        return Err(Error::invalid(format!("changed extents of {sum} bytes come with {brought} bytes")));
+    }
+    if !changed.part.omap.is_empty() || changed.part.info.is_none() {
+        return Err(Error::invalid("changed extents come with what changes alone never bring, or without the account"));
+    }
+    Ok(())
 }
 
 pub(super) fn check_backfill_page(page: &BackfillPage) -> Result<()> {

@@ -18,7 +18,7 @@ record!(CommandId { 1 asker, 2 sequence });
 record!(CommandRequest { 1 id, 2 prefix, 3 arguments, 4 input } check check_command);
 record!(CommandAnswer { 1 status, 2 output });
 record!(OsdBoot { 1 osd, 2 uuid, 3 nonce, 4 address, 5 host, 6 total_bytes, 7 newest_map });
-choice!(FailureEvidence { 1 Silent(1 duration), 2 Refused, 3 Recovered });
+choice!(FailureEvidence { 1 Silent(1 duration), 2 Refused, 3 Recovered, 80 Closed });
 record!(OsdFailure { 1 reporter, 2 target, 3 nonce, 4 evidence });
 
 choice!(ControlRequest {

@@ -8,10 +8,13 @@ use bytes::{BufMut, Bytes, BytesMut};
 use types::{Epoch, Error, Result, limits};
 
 use super::{
-    field::{Record, record},
+    field::{Record, newtype, record},
     stream::{Decoder, Encoder},
 };
-use crate::{ClientOp, ClientReply, MapShare, Message, Notification, PgMessage, Ping, Pong, VerifyPage, VerifyRequest};
+use crate::{
+    ClientOp, ClientReply, MapShare, Message, NetworkStack, Notification, PgMessage, Ping, Pong, VerifyPage,
+    VerifyRequest,
+};
 
 /// Version of message bodies written here, and the oldest reader that understands them.
 const VERSION: u8 = 1;
@@ -39,7 +42,8 @@ impl EncodedMessage {
 }
 
 record!(Ping { 1 epoch, 2 sent_nanoseconds });
-record!(Pong { 1 epoch, 2 sent_nanoseconds, 3 progress_age });
+newtype!(NetworkStack);
+record!(Pong { 1 epoch, 2 sent_nanoseconds, 3 progress_age, 80 network_stack });
 
 /// The only field of `Message::MapRequest`.
 struct MapRequest {

@@ -1,13 +1,16 @@
 //! Tags of what placement groups keep and say to each other.
 
 use super::{
-    bounds::{check_backfill_page, check_pg_body, check_push_chunk, check_verify_page, check_verify_request},
+    bounds::{
+        check_backfill_page, check_changed_part, check_pg_body, check_push_chunk, check_verify_page,
+        check_verify_request,
+    },
     field::{choice, enumeration, record},
 };
 use crate::{
-    ActivatePg, BackfillPage, Fullness, LogEntry, LogEntryKind, MissingObject, ObjectDigest, ObjectInfo, PastInterval,
-    PgBody, PgHistory, PgInfo, PgLogSlice, PgMessage, PushChunk, PushSource, Replicate, RequestOutcome, VerifyPage,
-    VerifyRequest,
+    ActivatePg, BackfillPage, ChangedPart, Fullness, LogEntry, LogEntryKind, MissingObject, ObjectDigest, ObjectInfo,
+    PastInterval, PgBody, PgHistory, PgInfo, PgLogSlice, PgMessage, PushChunk, PushSource, Replicate, RequestOutcome,
+    VerifyPage, VerifyRequest,
 };
 
 record!(ObjectInfo { 1 version, 2 user_version, 3 modified_ms, 4 size, 5 snapshot_context, 100 allocation_hint, 101 watchers });
@@ -71,6 +74,7 @@ record!(PushChunk {
     1 object, 2 version, 3 source, 4 info, 5 data_offset, 6 data, 7 xattrs, 8 omap_header, 9 omap_after, 10 omap,
     11 last,
 } check check_push_chunk);
+record!(ChangedPart { 1 base, 2 extents, 3 part } check check_changed_part);
 record!(BackfillPage { 1 begin, 2 end, 3 objects } check check_backfill_page);
 
 choice!(PgBody {
@@ -85,7 +89,7 @@ choice!(PgBody {
     9 ReplicateGap { 1 have },
     10 LeaseRequest { 1 sent_nanoseconds, 2 duration, 3 committed_to },
     11 LeaseGrant { 1 sent_nanoseconds, 2 duration },
-    12 Pull { 1 object, 2 version, 3 data_offset, 4 omap_after },
+    12 Pull { 1 object, 2 version, 3 data_offset, 4 omap_after, 80 have },
     13 Push(1 chunk),
     14 Pushed { 1 object, 2 version, 3 data_offset, 4 omap_after, 5 complete },
     15 PullFailed { 1 object, 2 version },
@@ -107,6 +111,8 @@ choice!(PgBody {
     65 ScrubMark { 1 object, 2 version, 3 deleted },
     66 ScrubMarked { 1 object, 2 version, 3 taken },
     67 ScrubNote(1 record),
+    80 PushChanges(1 changed),
+    81 ChangesUnusable { 1 object, 2 version },
 } check check_pg_body);
 
 record!(VerifyRequest { 1 sequence, 2 epoch, 3 pg, 4 begin, 5 objects_max } check check_verify_request);

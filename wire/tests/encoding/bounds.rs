@@ -261,6 +261,7 @@ fn both_sides_of_every_bound_between_members() {
             version: LogVersion::ZERO,
             data_offset: 0,
             omap_after: vec![0; n],
+            have: None,
         })
     });
     let begin = types::Cursor::Start;

@@ -9,13 +9,13 @@ use types::{
     XattrMap,
 };
 use wire::{
-    ActivatePg, BackfillPage, ClientOp, ClientReply, ClusterDigest, CommandAnswer, CommandId, CommandRequest,
-    Comparison, ControlReply, ControlRequest, FailureEvidence, Fullness, InconsistencyFlags, InconsistentCopy,
-    InconsistentObject, IoCounters, LogEntry, LogEntryKind, MapShare, Message, MissingObject, MissingSet, ObjectDigest,
-    ObjectInfo, OpFailure, OpFlags, OpSuccess, OpTarget, OsdBoot, OsdFailure, OsdStatistics, PastInterval, PgBody,
-    PgHistory, PgInfo, PgLogSlice, PgMessage, PgStateFlags, PgStatistics, Ping, Pong, PushChunk, PushSource, Replicate,
-    RequestOutcome, ScrubDepth, ScrubOrder, ScrubRecord, SnapshotContext, StatisticsReport, SubOp, SubOpResult,
-    UnfoundFate, VerifyPage, VerifyRequest,
+    ActivatePg, BackfillPage, ChangedPart, ClientOp, ClientReply, ClusterDigest, CommandAnswer, CommandId,
+    CommandRequest, Comparison, ControlReply, ControlRequest, FailureEvidence, Fullness, InconsistencyFlags,
+    InconsistentCopy, InconsistentObject, IoCounters, LogEntry, LogEntryKind, MapShare, Message, MissingObject,
+    MissingSet, NetworkStack, ObjectDigest, ObjectInfo, OpFailure, OpFlags, OpSuccess, OpTarget, OsdBoot, OsdFailure,
+    OsdStatistics, PastInterval, PgBody, PgHistory, PgInfo, PgLogSlice, PgMessage, PgStateFlags, PgStatistics, Ping,
+    Pong, PushChunk, PushSource, Replicate, RequestOutcome, ScrubDepth, ScrubOrder, ScrubRecord, SnapshotContext,
+    StatisticsReport, SubOp, SubOpResult, UnfoundFate, VerifyPage, VerifyRequest,
 };
 
 mod object_operations;
@@ -212,7 +212,14 @@ fn usage() -> StoreUsage {
 }
 
 fn osd_statistics() -> OsdStatistics {
-    OsdStatistics { osd: OsdId(2), usage: usage(), pgs: 128, commit_latency_microseconds: 350, slow_ops: 1 }
+    OsdStatistics {
+        osd: OsdId(2),
+        usage: usage(),
+        pgs: 128,
+        commit_latency_microseconds: 350,
+        slow_ops: 1,
+        recovered_bytes: 0,
+    }
 }
 
 fn pg_statistics() -> PgStatistics {
@@ -352,6 +359,15 @@ pub fn push_chunk() -> PushChunk {
     }
 }
 
+pub fn changed_part() -> ChangedPart {
+    let extents = vec![Extent { offset: 4096, length: 1000 }, Extent { offset: 8192, length: 24 }];
+    ChangedPart {
+        base: version(9),
+        extents,
+        part: PushChunk { data_offset: 0, omap_header: small(""), omap: Default::default(), ..push_chunk() },
+    }
+}
+
 pub fn pg_message(body: PgBody) -> Message {
     Message::Pg(Box::new(PgMessage { pg: pg(), epoch: Epoch(17), interval: Epoch(15), body }))
 }
@@ -398,8 +414,21 @@ fn pg_bodies() -> Vec<(&'static str, PgBody)> {
                 version: version(10),
                 data_offset: 4096,
                 omap_after: b"after".to_vec(),
+                have: None,
             },
         ),
+        (
+            "pull of changes",
+            PgBody::Pull {
+                object: object_id(),
+                version: version(10),
+                data_offset: 0,
+                omap_after: Vec::new(),
+                have: Some(version(9)),
+            },
+        ),
+        ("push_changes", PgBody::PushChanges(Box::new(changed_part()))),
+        ("changes_unusable", PgBody::ChangesUnusable { object: object_id(), version: version(10) }),
         ("push", PgBody::Push(Box::new(push_chunk()))),
         (
             "pushed",
@@ -532,7 +561,21 @@ pub fn messages() -> Vec<(String, Message)> {
         ("ping of zeroes".into(), Message::Ping(Ping { epoch: Epoch(0), sent_nanoseconds: 0 })),
         (
             "pong".into(),
-            Message::Pong(Pong { epoch: Epoch(17), sent_nanoseconds: 1 << 40, progress_age: Duration::from_millis(3) }),
+            Message::Pong(Pong {
+                epoch: Epoch(17),
+                sent_nanoseconds: 1 << 40,
+                progress_age: Duration::from_millis(3),
+                network_stack: NetworkStack::default(),
+            }),
+        ),
+        (
+            "pong with network stack".into(),
+            Message::Pong(Pong {
+                epoch: Epoch(17),
+                sent_nanoseconds: 1 << 40,
+                progress_age: Duration::ZERO,
+                network_stack: NetworkStack(0xfeed_beef),
+            }),
         ),
         ("map_share".into(), Message::MapShare(map_share())),
         ("map_request".into(), Message::MapRequest { have: Epoch(12) }),
@@ -602,6 +645,7 @@ pub fn control_requests() -> Vec<(&'static str, ControlRequest)> {
         ("beacon", ControlRequest::Beacon { osd, nonce, epoch: Epoch(17), lowest_needed: Epoch(3), usage: usage() }),
         ("failure silent", ControlRequest::Failure(evidence(FailureEvidence::Silent(Duration::from_secs(5))))),
         ("failure refused", ControlRequest::Failure(evidence(FailureEvidence::Refused))),
+        ("failure closed", ControlRequest::Failure(evidence(FailureEvidence::Closed))),
         ("failure recovered", ControlRequest::Failure(evidence(FailureEvidence::Recovered))),
         ("farewell", ControlRequest::Farewell { osd, nonce }),
         ("up_thru", ControlRequest::UpThru { osd, nonce, epoch: Epoch(17) }),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use types::{OsdId, PoolId, Result, StoreUsage};
-use wire::CommandAnswer;
+use wire::{CommandAnswer, OsdStatistics};
 
 use super::{
     Arguments,
@@ -112,8 +112,8 @@ pub(super) fn df(view: &View<'_>, _: &Arguments) -> Result<CommandAnswer> {
 pub(super) fn osd_df(view: &View<'_>, _: &Arguments) -> Result<CommandAnswer> {
     let map = view.map.map();
     let usages = usages(view);
-    let pgs: BTreeMap<OsdId, u32> =
-        view.digest().iter().flat_map(|digest| &digest.osds).map(|row| (row.osd, row.pgs)).collect();
+    let reported: BTreeMap<OsdId, &OsdStatistics> =
+        view.digest().iter().flat_map(|digest| &digest.osds).map(|row| (row.osd, row)).collect();
     let total = Usage::of(view);
     let rows = map.crush.tree(false);
     let nodes: Vec<Value> = map
@@ -143,7 +143,8 @@ pub(super) fn osd_df(view: &View<'_>, _: &Arguments) -> Result<CommandAnswer> {
                 "kb_avail": usage.total_bytes.saturating_sub(usage.used_bytes) / 1024,
                 "utilization": decimal_of(usage.used_bytes.saturating_mul(100), usage.total_bytes),
                 "var": variation,
-                "pgs": pgs.get(id).copied().unwrap_or_default(),
+                "pgs": reported.get(id).map_or(0, |row| row.pgs),
+                "recovered_bytes": reported.get(id).map_or(0, |row| row.recovered_bytes),
                 "status": if state.up { "up" } else { "down" },
             })
         })

@@ -35,7 +35,7 @@ pub(crate) fn note_report(now: Time, memory: &mut Memory, map: &ClusterMap, fail
         FailureEvidence::Recovered => {
             reports.remove(&failure.reporter);
         }
-        evidence @ (FailureEvidence::Silent(_) | FailureEvidence::Refused) => {
+        evidence @ (FailureEvidence::Silent(_) | FailureEvidence::Refused | FailureEvidence::Closed) => {
             reports.insert(failure.reporter, Report { at: now, evidence });
         }
     }
@@ -91,12 +91,12 @@ fn judge(settings: &Settings, memory: &Memory, map: &ClusterMap, target: OsdId) 
     }
     let reports = memory.failures.get(&target)?;
     let host_of = |osd: &OsdId| map.osds.get(osd).map(|state| state.host.as_str());
-    // A refusal seen from the target's own host cannot be a broken network (FOUNDATIONS 11).
-    let witness = reports.iter().find(|(reporter, report)| {
-        report.evidence == FailureEvidence::Refused && host_of(reporter) == Some(state.host.as_str())
-    });
+    // A refusal seen from the target's own network stack cannot be a broken network (FOUNDATIONS 11). The reporter knows
+    // that it lives there, from the target itself: hosts of the map are names for failure domains, and several of them
+    // may be one machine.
+    let witness = reports.iter().find(|(_, report)| report.evidence == FailureEvidence::Refused);
     if let Some((witness, _)) = witness {
-        return Some((Death::Proven, format!("osd.{witness} on the same host finds its address closed")));
+        return Some((Death::Proven, format!("osd.{witness} on the same machine finds its address closed")));
     }
     if !state.up {
         return None;

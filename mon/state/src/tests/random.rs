@@ -78,9 +78,10 @@ fn step(rig: &mut Rig, random: &mut SeededRandom, nonces: &mut BTreeMap<u32, u64
         }
         4 | 5 => {
             let target = u32::try_from(random.below(OSDS)).unwrap();
-            let evidence = match random.below(3) {
+            let evidence = match random.below(4) {
                 0 => FailureEvidence::Refused,
                 1 => FailureEvidence::Recovered,
+                2 => FailureEvidence::Closed,
                 _ => FailureEvidence::Silent(Duration::from_secs(5)),
             };
             let nonce = BootNonce(nonces.get(&target).copied().unwrap_or(1));

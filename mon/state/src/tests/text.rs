@@ -49,6 +49,7 @@ fn run(rig: &mut Rig, command: &Command) -> String {
             let reporter = command.required("from");
             let evidence = match command.optional::<String>("evidence").as_deref() {
                 Some("refused") => FailureEvidence::Refused,
+                Some("closed") => FailureEvidence::Closed,
                 Some("recovered") => FailureEvidence::Recovered,
                 _ => FailureEvidence::Silent(Duration::from_secs(5)),
             };
@@ -220,6 +221,7 @@ fn manager(rig: &mut Rig, command: &Command) -> String {
         pgs: clean + degraded,
         commit_latency_microseconds: 900,
         slow_ops: command.optional("slow").unwrap_or(0),
+        recovered_bytes: 0,
     }];
     let has_figures = clean + degraded > 0;
     let request = manager_beacon(&name, command.optional("nonce").unwrap_or(1), has_figures.then(|| Box::new(digest)));

@@ -24,10 +24,11 @@ impl Pg {
         }
     }
 
-    /// Everybody agrees on the log.
+    /// Everybody agrees on the log; or a newer map may prove more. What was known before in this interval stays true.
     pub(crate) fn begin_proof(&mut self, turn: &mut Turn<'_>) {
         let after = self.earlier_reads_end(turn.now);
-        self.peering.readable_after = Some(after);
+        let known = self.peering.readable_after.unwrap_or(Time::FAR_FUTURE);
+        self.peering.readable_after = Some(after.min(known));
         self.peering.stage = Stage::WaitProof;
     }
 

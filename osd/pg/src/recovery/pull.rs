@@ -6,7 +6,7 @@ use types::{
 };
 use wire::{PgBody, PushSource};
 
-use super::{Position, Pull, PullRequest};
+use super::{Difference, Position, Pull, PullRequest};
 use crate::{
     pg::{Pending, Pg},
     turn::Turn,
@@ -40,7 +40,8 @@ impl Pg {
             return;
         }
         let (Some(from), Some(missing)) = (self.source_of(object), self.missing.get(object)) else { return };
-        let pull = Pull { from, version: missing.need, position: Position::default(), asked_at: turn.now };
+        let (version, have) = (missing.need, missing.have);
+        let pull = Pull { from, version, have, position: Position::default(), asked_at: turn.now };
         self.recovery.pulls.insert(object.clone(), pull);
         self.ask_part(object, turn);
     }
@@ -54,6 +55,7 @@ impl Pg {
             version: pull.version,
             data_offset: pull.position.data_offset,
             omap_after: pull.position.omap_after.clone(),
+            have: pull.have,
         };
         let from = pull.from;
         self.send(from, body, turn);
@@ -69,6 +71,7 @@ impl Pg {
     }
 
     /// Asked by the primary.
+    #[expect(clippy::too_many_arguments, reason = "the fields of one message")]
     pub(crate) fn handle_pull(
         &mut self,
         from: OsdId,
@@ -76,6 +79,7 @@ impl Pg {
         version: LogVersion,
         data_offset: u64,
         omap_after: Vec<u8>,
+        have: Option<LogVersion>,
         turn: &mut Turn<'_>,
     ) {
         // A copy that counts as missing here may lie in its place all the same, damaged; it is given to nobody.
@@ -84,17 +88,35 @@ impl Pg {
             return;
         }
         let position = Position { data_offset, omap_after };
-        let reads = self.part_reads(&object, &position);
-        let request = PullRequest { to: from, object, version, position };
+        let difference = have.and_then(|base| Difference::of(&self.log, &object, base, version));
+        let changes = difference.map(|difference| difference.part(&position, self.config.recovery_chunk_bytes));
+        if changes.is_none() && have.is_some() && position != Position::default() {
+            // The log was trimmed between two parts: what was begun cannot be gone on with.
+            self.send(from, PgBody::PullFailed { object, version }, turn);
+            return;
+        }
+        let reads = match &changes {
+            Some(part) => part.reads(&object),
+            None => self.part_reads(&object, &position),
+        };
+        let request = PullRequest { to: from, object, version, position, changes };
         self.read(reads, Pending::PullLoad(Box::new(request)), turn);
     }
 
     pub(crate) fn answer_pull(
         &mut self,
-        request: &PullRequest,
+        request: PullRequest,
         results: Vec<types::Result<StoreReadResult>>,
         turn: &mut Turn<'_>,
     ) {
+        if let Some(part) = request.changes {
+            let body = match part.fill(&request.object, &request.position, PushSource::Recovery, results) {
+                Ok(changed) => PgBody::PushChanges(Box::new(changed)),
+                Err(_) => PgBody::PullFailed { object: request.object, version: request.version },
+            };
+            self.send(request.to, body, turn);
+            return;
+        }
         let chunk = Self::part(&request.object, &request.position, PushSource::Recovery, results);
         let body = match chunk {
             Ok(Some(chunk)) if chunk.version == request.version => PgBody::Push(Box::new(chunk)),
@@ -115,8 +137,14 @@ impl Pg {
         version: LogVersion,
         turn: &mut Turn<'_>,
     ) {
-        let is_ours = |pull: &Pull| pull.from == from && pull.version == version;
-        if self.recovery.pulls.get(object).is_some_and(is_ours) {
+        let pull = self.recovery.pulls.get_mut(object);
+        if let Some(pull) = pull.filter(|pull| pull.from == from && pull.version == version) {
+            // Changes alone it could not give; it may well have the whole.
+            if pull.have.take().is_some() {
+                pull.position = Position::default();
+                self.ask_part(object, turn);
+                return;
+            }
             self.recovery.pulls.remove(object);
             self.recovery.failed_sources.entry(object.clone()).or_default().insert(from);
             self.note_source_failed(object, turn);

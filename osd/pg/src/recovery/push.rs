@@ -24,7 +24,11 @@ impl Pg {
         removes: Option<LogVersion>,
         turn: &mut Turn<'_>,
     ) {
-        let push = Push { source, removes, position: Position::default(), loading: None, sent_at: turn.now };
+        let lacking = self.peers.get(&target).and_then(|peer| peer.missing.get(object));
+        let base = lacking.and_then(|missing| missing.have).filter(|_| source == PushSource::Recovery);
+        let difference = base.filter(|_| removes.is_none()).and_then(|base| self.difference(object, base));
+        let push =
+            Push { source, removes, difference, position: Position::default(), loading: None, sent_at: turn.now };
         self.recovery.pushes.insert((object.clone(), target), push);
         self.send_part(object, target, turn);
     }
@@ -39,7 +43,11 @@ impl Pg {
         } else if push.loading.is_none() {
             let position = push.position.clone();
             push.loading = Some(position.clone());
-            let reads = self.part_reads(object, &position);
+            let bytes_max = self.config.recovery_chunk_bytes;
+            let reads = match &push.difference {
+                Some(difference) => difference.part(&position, bytes_max).reads(object),
+                None => self.part_reads(object, &position),
+            };
             self.read(reads, Pending::PushLoad(object.clone(), target), turn);
         }
     }
@@ -64,6 +72,20 @@ impl Pg {
             return;
         }
         let Some(push) = self.recovery.pushes.get_mut(&key) else { return };
+        if let Some(difference) = &push.difference {
+            let part = difference.part(&push.position, self.config.recovery_chunk_bytes);
+            match part.fill(object, &push.position, push.source, results) {
+                Ok(changed) => {
+                    self.counters.note_recovered_bytes(changed.part.data.len());
+                    self.send(target, PgBody::PushChanges(Box::new(changed)), turn);
+                }
+                Err(error) => {
+                    tracing::info!(pg = %self.pg, %object, %error, "changes alone cannot be given; the object is, whole");
+                    self.push_whole(object, target, turn);
+                }
+            }
+            return;
+        }
         let chunk = Self::part(object, &push.position, push.source, results);
         match chunk {
             Ok(Some(chunk)) => {
@@ -80,6 +102,30 @@ impl Pg {
                 // DESIGN section 6, invariant 7. The push stays, and is tried again by `retry`.
                 tracing::warn!(pg = %self.pg, %object, %error, "cannot read an object that a member lacks");
             }
+        }
+    }
+
+    /// Begins the push anew, with the whole object.
+    fn push_whole(&mut self, object: &ObjectId, target: OsdId, turn: &mut Turn<'_>) {
+        if let Some(push) = self.recovery.pushes.get_mut(&(object.clone(), target)) {
+            push.difference = None;
+            push.position = Position::default();
+            push.loading = None;
+            self.send_part(object, target, turn);
+        }
+    }
+
+    /// The member has not what the changes build upon.
+    pub(crate) fn hear_changes_unusable(
+        &mut self,
+        from: OsdId,
+        object: &ObjectId,
+        version: LogVersion,
+        turn: &mut Turn<'_>,
+    ) {
+        let push = self.recovery.pushes.get(&(object.clone(), from));
+        if push.and_then(|push| push.difference.as_ref()).is_some_and(|difference| difference.to == version) {
+            self.push_whole(object, from, turn);
         }
     }
 

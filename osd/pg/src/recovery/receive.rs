@@ -4,10 +4,10 @@
 //! together with the last; a key in the PG's own omap says so, that a restarted member may throw them away.
 
 use types::{
-    ObjectId, OsdId, StoreOp, Transaction, XattrMap,
+    Extent, LogVersion, ObjectId, OsdId, StoreOp, Transaction, XattrMap,
     simulation::{Bug, planted},
 };
-use wire::{PgBody, PushChunk, PushSource, encode_object_info};
+use wire::{ChangedPart, PgBody, PushChunk, PushSource, encode_object_info};
 
 use super::{Position, Receiving, temporary_of};
 use crate::{
@@ -16,6 +16,60 @@ use crate::{
     turn::Turn,
     write::OBJECT_INFO_XATTR,
 };
+
+/// A part that arrived: of a whole object, or of what changed of one.
+#[derive(Debug, Clone)]
+pub struct Arrival {
+    chunk: PushChunk,
+    changes: Option<(LogVersion, Vec<Extent>)>,
+}
+
+impl Arrival {
+    /// Of a whole object.
+    pub fn whole(chunk: PushChunk) -> Self {
+        Self { chunk, changes: None }
+    }
+
+    /// Of what changed.
+    pub fn changes(changed: ChangedPart) -> Self {
+        Self { chunk: changed.part, changes: Some((changed.base, changed.extents)) }
+    }
+
+    /// The version that it builds upon.
+    fn base(&self) -> Option<LogVersion> {
+        self.changes.as_ref().map(|(base, _)| *base)
+    }
+
+    fn position(&self) -> Position {
+        position_of(&self.chunk)
+    }
+
+    /// Where the next part begins.
+    fn position_after(&self) -> Position {
+        let chunk = &self.chunk;
+        let data_end = match &self.changes {
+            Some((_, extents)) => extents.last().map_or(chunk.data_offset, Extent::end),
+            None => chunk.data_offset + chunk.data.len() as u64,
+        };
+        let last_key = chunk.omap.last_key_value().map(|(key, _)| key.clone());
+        Position { data_offset: data_end, omap_after: last_key.unwrap_or_else(|| chunk.omap_after.clone()) }
+    }
+
+    /// The bytes and where they belong.
+    fn writes(&self) -> Vec<(u64, bytes::Bytes)> {
+        let data = &self.chunk.data;
+        let Some((_, extents)) = &self.changes else {
+            return if data.is_empty() { Vec::new() } else { vec![(self.chunk.data_offset, data.clone())] };
+        };
+        let mut rest = data.clone();
+        let mut writes = Vec::with_capacity(extents.len());
+        for extent in extents {
+            let length = usize::try_from(extent.length).unwrap_or(usize::MAX).min(rest.len());
+            writes.push((extent.offset, rest.split_to(length)));
+        }
+        writes
+    }
+}
 
 /// What a member thinks of a part before it looks at its position.
 enum Welcome {
@@ -28,32 +82,39 @@ enum Welcome {
 }
 
 impl Pg {
-    pub(crate) fn hear_push(&mut self, from: OsdId, chunk: PushChunk, turn: &mut Turn<'_>) {
+    pub(crate) fn hear_push(&mut self, from: OsdId, arrival: Arrival, turn: &mut Turn<'_>) {
         if self.is_primary() {
-            self.receive_pulled(from, chunk, turn);
+            self.receive_pulled(from, &arrival, turn);
         } else if self.peering.is_replica() && self.peering.activation_stored {
-            self.receive_pushed(from, chunk, turn);
+            self.receive_pushed(from, &arrival, turn);
         }
     }
 
-    fn receive_pulled(&mut self, from: OsdId, chunk: PushChunk, turn: &mut Turn<'_>) {
+    fn receive_pulled(&mut self, from: OsdId, arrival: &Arrival, turn: &mut Turn<'_>) {
+        let chunk = &arrival.chunk;
         let object = chunk.object.clone();
-        let Some(pull) = self.recovery.pulls.get(&object) else { return };
-        if pull.from != from || pull.version != chunk.version || pull.position != position_of(&chunk) {
+        let Some(pull) = self.recovery.pulls.get_mut(&object) else { return };
+        if pull.from != from || pull.version != chunk.version || pull.position != arrival.position() {
             return;
         }
         let needed = self.missing.get(&object).is_some_and(|missing| missing.need == chunk.version);
         if !needed || chunk.info.is_none() {
             return;
         }
+        match arrival.base() {
+            Some(base) if pull.have != Some(base) => return,
+            Some(_) => {}
+            // Whoever was asked gives all of it, and goes on so.
+            None => pull.have = None,
+        }
         self.counters.note_recovered_bytes(chunk.data.len());
         let mut transaction = Transaction::new();
-        self.take_part(&chunk, &mut transaction);
+        self.take_part(arrival, &mut transaction);
         if !chunk.last {
             self.commit(transaction, Pending::PulledPart(object), Vec::new(), turn);
             return;
         }
-        self.finish_part(&chunk, &mut transaction);
+        self.finish_part(chunk, &mut transaction);
         self.recovery.pulls.remove(&object);
         self.recovery.failed_sources.remove(&object);
         self.note_fetched(&object);
@@ -62,30 +123,38 @@ impl Pg {
         self.pump(&object, turn);
     }
 
-    fn receive_pushed(&mut self, from: OsdId, chunk: PushChunk, turn: &mut Turn<'_>) {
-        match self.welcome(&chunk) {
+    fn receive_pushed(&mut self, from: OsdId, arrival: &Arrival, turn: &mut Turn<'_>) {
+        let chunk = &arrival.chunk;
+        match self.welcome(chunk) {
             Welcome::Stale => return,
             Welcome::Had => {
-                self.send(from, pushed(&chunk, Position::default(), Completeness::Whole), turn);
+                self.send(from, pushed(chunk, Position::default(), Completeness::Whole), turn);
                 return;
             }
             Welcome::Needed => {}
         }
+        if let Some(base) = arrival.base()
+            && self.missing.get(&chunk.object).is_none_or(|here| here.have != Some(base) || here.need != chunk.version)
+        {
+            let (object, version) = (chunk.object.clone(), chunk.version);
+            self.send(from, PgBody::ChangesUnusable { object, version }, turn);
+            return;
+        }
         let here = self.recovery.receiving.get(&chunk.object).filter(|here| here.version == chunk.version);
         let here = here.map(|here| here.position.clone()).unwrap_or_default();
-        let position = position_of(&chunk);
+        let position = arrival.position();
         if position != Position::default() && position != here && !planted(Bug::PartsMixed) {
             // Not the part that comes next: the primary goes on where we are.
-            self.send(from, pushed(&chunk, here, Completeness::Part), turn);
+            self.send(from, pushed(chunk, here, Completeness::Part), turn);
             return;
         }
         let mut transaction = Transaction::new();
-        self.take_part(&chunk, &mut transaction);
+        self.take_part(arrival, &mut transaction);
         let completeness = if chunk.last { Completeness::Whole } else { Completeness::Part };
         if chunk.last {
-            self.finish_part(&chunk, &mut transaction);
+            self.finish_part(chunk, &mut transaction);
         }
-        let body = pushed(&chunk, position_after(&chunk), completeness);
+        let body = pushed(chunk, arrival.position_after(), completeness);
         if planted(Bug::PushAnsweredBeforeCommit) {
             self.send(from, body.clone(), turn);
         }
@@ -115,18 +184,25 @@ impl Pg {
         }
     }
 
-    /// Puts a part where the parts gather; the only part goes straight to the object's place.
-    fn take_part(&mut self, chunk: &PushChunk, transaction: &mut Transaction) {
+    /// Puts a part where the parts gather; the only part goes straight to the object's place. Changes gather on a clone
+    /// of what they build upon, so that a crash between two parts leaves the earlier version whole.
+    fn take_part(&mut self, arrival: &Arrival, transaction: &mut Transaction) {
+        let chunk = &arrival.chunk;
         let object = &chunk.object;
-        let is_first = position_of(chunk) == Position::default();
+        let is_first = arrival.position() == Position::default();
         let gathers = !(is_first && chunk.last);
+        let builds_on = arrival.base().is_some();
         let place = if gathers { temporary_of(object) } else { object.clone() };
+        if is_first && let Some(old) = self.recovery.receiving.remove(object) {
+            transaction.push(StoreOp::Remove { object: temporary_of(object) });
+            self.changes.remove_temporary(old.version);
+        }
         if is_first {
-            if let Some(old) = self.recovery.receiving.remove(object) {
-                transaction.push(StoreOp::Remove { object: temporary_of(object) });
-                self.changes.remove_temporary(old.version);
+            match (builds_on, gathers) {
+                (true, true) => transaction.push(StoreOp::Clone { source: object.clone(), target: place.clone() }),
+                (true, false) => {}
+                (false, _) => transaction.push(StoreOp::Remove { object: place.clone() }),
             }
-            transaction.push(StoreOp::Remove { object: place.clone() });
         }
         let Some(info) = &chunk.info else { return };
         if is_first {
@@ -140,8 +216,7 @@ impl Pg {
                 transaction.push(StoreOp::OmapSetHeader { object: place.clone(), header });
             }
         }
-        if !chunk.data.is_empty() {
-            let (offset, data) = (chunk.data_offset, chunk.data.clone());
+        for (offset, data) in arrival.writes() {
             transaction.push(StoreOp::Write { object: place.clone(), offset, data });
         }
         if !chunk.omap.is_empty() && !planted(Bug::PushWithoutOmap) {
@@ -149,7 +224,7 @@ impl Pg {
         }
         if gathers {
             self.changes.put_temporary(object, chunk.version);
-            let receiving = Receiving { version: chunk.version, position: position_after(chunk) };
+            let receiving = Receiving { version: chunk.version, position: arrival.position_after() };
             self.recovery.receiving.insert(object.clone(), receiving);
         }
     }
@@ -177,14 +252,6 @@ enum Completeness {
 
 fn position_of(chunk: &PushChunk) -> Position {
     Position { data_offset: chunk.data_offset, omap_after: chunk.omap_after.clone() }
-}
-
-fn position_after(chunk: &PushChunk) -> Position {
-    let last_key = chunk.omap.last_key_value().map(|(key, _)| key.clone());
-    Position {
-        data_offset: chunk.data_offset + chunk.data.len() as u64,
-        omap_after: last_key.unwrap_or_else(|| chunk.omap_after.clone()),
-    }
 }
 
 fn pushed(chunk: &PushChunk, position: Position, completeness: Completeness) -> PgBody {

@@ -3,4 +3,6 @@
 mod full;
 mod kill;
 mod life;
+mod recovery;
 mod stopped_store;
+mod storm;
