@@ -27,6 +27,7 @@ mod object;
 mod placement_tools;
 mod progress;
 mod run;
+mod s3_gateway;
 mod verify;
 
 pub use arguments::{Format, command, parse_size};

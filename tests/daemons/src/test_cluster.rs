@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use client::Cluster;
-use local::{StopOrder, UpOptions};
+use local::{S3Port, StopOrder, UpOptions};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -32,11 +32,21 @@ pub struct TestCluster {
 impl TestCluster {
     /// A healthy cluster of so many monitors and OSDs of 2 GiB, with an empty pool `test`.
     pub async fn start(mons: u32, osds: u32) -> Result<Self> {
+        Self::start_with(mons, osds, 2 << 30, None).await
+    }
+
+    /// A healthy cluster with an S3 gateway, `s3.a`.
+    pub async fn start_with_s3(mons: u32, osds: u32, osd_size_bytes: u64) -> Result<Self> {
+        Self::start_with(mons, osds, osd_size_bytes, Some(S3Port::Any)).await
+    }
+
+    async fn start_with(mons: u32, osds: u32, osd_size_bytes: u64, s3: Option<S3Port>) -> Result<Self> {
         let folder = tempfile::tempdir().context("make a temporary folder")?;
         let mut options = UpOptions::new(folder.path().join("cluster"), program()?);
         options.mons = Some(mons);
         options.osds = Some(osds);
-        options.osd_size_bytes = Some(2 << 30);
+        options.osd_size_bytes = Some(osd_size_bytes);
+        options.s3 = s3;
         options.pool = Some("test".to_owned());
         let cluster = Self { folder, options };
         cluster.up().await?;
