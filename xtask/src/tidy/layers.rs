@@ -47,7 +47,11 @@ const TABLE: &[Row] = &[
     row("ika-mgr", "shell", &["ika-types", "ika-map", "ika-wire", "ika-net", "ika-client", "ika-telemetry"]),
     row("ika-local", "face", &["ika-types", "ika-client", "ika-telemetry"]),
     row("ika-s3", "face", &["ika-types", "ika-client", "ika-telemetry"]),
-    row("ika-cli", "face", &["ika-types", "ika-crush", "ika-map", "ika-client", "ika-telemetry", "ika-local", "ika-s3"]),
+    row(
+        "ika-cli",
+        "face",
+        &["ika-types", "ika-crush", "ika-map", "ika-client", "ika-telemetry", "ika-local", "ika-s3"],
+    ),
 ];
 
 /// Layers whose crates may import everything below them: the binary, and the rig that nobody imports.
