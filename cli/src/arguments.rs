@@ -95,11 +95,90 @@ pub(crate) enum Command {
     ConfigKey(Words),
     /// Objects of a pool
     Object(ObjectArguments),
+    /// The S3 gateway: `s3 env`, `s3 user create ada`, `s3 bucket ls`, …
+    S3(S3Arguments),
     /// A completion script for a shell: `source <(ika completions bash)`
     Completions {
         /// Which shell
         shell: clap_complete::Shell,
     },
+}
+
+/// `ika s3`
+#[derive(Debug, Args)]
+pub(crate) struct S3Arguments {
+    #[command(subcommand)]
+    pub command: S3Command,
+}
+
+/// What can be done with S3. Running a gateway is the daemons' command line: `ika s3 run`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum S3Command {
+    /// Shell exports for a user that is made if it is not there: `eval "$(ika s3 env)"`
+    Env {
+        /// Who
+        #[arg(long, default_value = "demo")]
+        user: String,
+    },
+    /// Users
+    #[command(subcommand)]
+    User(S3UserCommand),
+    /// Their keys
+    #[command(subcommand)]
+    Key(S3KeyCommand),
+    /// Buckets
+    #[command(subcommand)]
+    Bucket(S3BucketCommand),
+    /// Remove replaced and deleted data now; who is still reading it is cut off
+    Gc {
+        /// Also what gateways that died left half written; takes a minute
+        #[arg(long)]
+        half_written: bool,
+    },
+}
+
+/// `ika s3 user`
+#[derive(Debug, Subcommand)]
+pub(crate) enum S3UserCommand {
+    /// Make a user and a key for it, and show the key
+    Create {
+        /// Its name
+        name: String,
+    },
+    /// Names of the users
+    Ls,
+    /// Remove a user that owns no bucket, and its keys
+    Rm {
+        /// Its name
+        name: String,
+    },
+}
+
+/// `ika s3 key`
+#[derive(Debug, Subcommand)]
+pub(crate) enum S3KeyCommand {
+    /// Make a key and show it
+    Create {
+        /// For whom
+        user: String,
+    },
+    /// A user's keys, without their secrets
+    Ls {
+        /// Whose
+        user: String,
+    },
+    /// Remove a key; gateways refuse it within seconds
+    Rm {
+        /// Its access half
+        access_key: String,
+    },
+}
+
+/// `ika s3 bucket`
+#[derive(Debug, Subcommand)]
+pub(crate) enum S3BucketCommand {
+    /// Buckets with their owners, objects and bytes
+    Ls,
 }
 
 /// `ika osd verify`
@@ -481,7 +560,7 @@ pub(crate) fn understand(arguments: &[String]) -> Result<Meaning, String> {
         }
         let first = command.words.first().map(String::as_str);
         let is_of_pg = first == Some("object") && arguments.iter().any(|word| word == "list-inconsistent");
-        if matches!(first, Some("object" | "completions" | "help")) && !is_of_pg {
+        if matches!(first, Some("object" | "s3" | "completions" | "help")) && !is_of_pg {
             return Ok(Meaning::Own);
         }
         if command.words == ["-s"] {

@@ -28,6 +28,7 @@ mod placement_group;
 mod placement_tools;
 mod progress;
 mod run;
+mod s3_gateway;
 mod verify;
 
 pub use arguments::{Format, command, parse_size};

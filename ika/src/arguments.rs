@@ -21,6 +21,8 @@ pub enum Own {
     Osd(Osd),
     /// Run a manager
     Mgr(RunOnly),
+    /// Run an S3 gateway
+    S3(S3),
     /// Look after the store of one OSD, or measure one
     Store(Store),
 }
@@ -30,7 +32,7 @@ pub fn is_own(arguments: &[OsString]) -> bool {
     let word = |at: usize| arguments.get(at).and_then(|word| word.to_str()).unwrap_or_default();
     match word(1) {
         "up" | "down" | "store" => true,
-        "mon" | "mgr" => word(2) == "run",
+        "mon" | "mgr" | "s3" => word(2) == "run",
         "osd" => matches!(word(2), "run" | "create") && arguments.iter().any(|word| word == "--data"),
         _ => false,
     }
@@ -54,6 +56,9 @@ pub struct Up {
     /// Size of each OSD's device file, like 4G or 512M [default: 10G]
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub osd_size: Option<u64>,
+    /// The port of the S3 gateway [default: a free one, the same at each start]
+    #[arg(long, value_name = "PORT")]
+    pub s3_port: Option<u16>,
     /// Leave the cluster running and return; `ika down` stops it
     #[arg(long)]
     pub detach: bool,
@@ -100,6 +105,50 @@ pub struct RunOnly {
 pub enum RunVerb {
     /// Run it until it is told to end
     Run(Daemon),
+}
+
+/// `ika s3 run`
+#[derive(Debug, Args)]
+pub struct S3 {
+    /// What to do
+    #[command(subcommand)]
+    pub verb: S3Verb,
+}
+
+/// What can be done with a gateway.
+#[derive(Debug, Subcommand)]
+pub enum S3Verb {
+    /// Run it until it is told to end
+    Run(RunS3),
+}
+
+/// `ika s3 run`
+#[derive(Debug, Args)]
+pub struct RunS3 {
+    /// The cluster's file
+    #[arg(long, value_name = "FILE", env = "IKA_CONFIG")]
+    pub config: PathBuf,
+    /// Its name. Two gateways of one name must not run at the same time: the newer one takes over
+    #[arg(long, value_name = "ID")]
+    pub id: String,
+    /// Where log lines go [default: standard error]
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+    /// The address to listen on
+    #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
+    pub listen: IpAddr,
+    /// The port to listen on
+    #[arg(long, value_name = "PORT", default_value_t = 7480)]
+    pub port: u16,
+    /// Where clients find it, when that is not the address that it listens on
+    #[arg(long, value_name = "URL")]
+    pub endpoint: Option<String>,
+    /// The region that clients are shown
+    #[arg(long, value_name = "NAME", default_value = s3::REGION_DEFAULT)]
+    pub region: String,
+    /// Serve /metrics on this port of the same address
+    #[arg(long, value_name = "PORT")]
+    pub metrics_port: Option<u16>,
 }
 
 /// `ika osd run`, `ika osd create`
@@ -242,6 +291,8 @@ mod tests {
         assert!(is_own(&words("ika up --detach")));
         assert!(is_own(&words("ika osd run --config x --id 0 --data y")));
         assert!(is_own(&words("ika store fsck osd.0 --deep")));
+        assert!(is_own(&words("ika s3 run --config x --id a")));
+        assert!(!is_own(&words("ika s3 env")));
         assert!(!is_own(&words("ika osd tree")));
         assert!(!is_own(&words("ika status")));
         assert!(!is_own(&words("ika mon stat")));

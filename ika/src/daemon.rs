@@ -12,7 +12,7 @@ use telemetry::logging::{Destination, LineKind};
 use tokio::signal::unix::{SignalKind, signal};
 use types::OsdId;
 
-use crate::arguments::{CreateOsd, Daemon, Osd, OsdVerb, RunOnly, RunOsd, RunVerb};
+use crate::arguments::{CreateOsd, Daemon, Osd, OsdVerb, RunOnly, RunOsd, RunVerb, S3, S3Verb};
 
 /// Runs a monitor.
 pub fn run_mon(arguments: &RunOnly) -> Result<()> {
@@ -80,6 +80,33 @@ pub fn run_mgr(arguments: &RunOnly) -> Result<()> {
     let settings = ManagerSettings { config, name: daemon.id.clone(), listen: daemon.listen };
     let serving = |address: std::net::SocketAddr| say_serving(&format!("mgr.{} serves on {address}", daemon.id));
     current_thread()?.block_on(async { mgr::run(settings, serving, shutdown_signal()?).await })
+}
+
+/// Runs an S3 gateway.
+pub fn run_s3(arguments: &S3) -> Result<()> {
+    let S3Verb::Run(options) = &arguments.verb;
+    let destination = options.log.clone().map_or(Destination::Stderr, Destination::File);
+    telemetry::logging::start("s3", &options.id, destination, LineKind::Text).context("start the log")?;
+    let config = Config::load(&options.config)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
+    runtime.block_on(async {
+        let shutdown = shutdown_signal()?;
+        let listener = s3::listen((options.listen, options.port).into()).await?;
+        let address = listener.local_addr().context("ask for the port's number")?;
+        let metrics = match options.metrics_port {
+            Some(port) => Some(s3::listen((options.listen, port).into()).await?),
+            None => None,
+        };
+        let settings = s3::Settings {
+            name: format!("s3.{}", options.id),
+            endpoint: options.endpoint.clone().unwrap_or_else(|| format!("http://{address}")),
+            region: options.region.clone(),
+        };
+        let cluster = client::Cluster::connect(&config).await.context("connect to the monitors")?;
+        let server = s3::Server::open(cluster, settings).await.context("open the gateway's pools")?;
+        say_serving(&format!("s3.{} serves on {address}", options.id));
+        Ok(server.run(listener, metrics, shutdown).await?)
+    })
 }
 
 /// Ends with the first SIGTERM or SIGINT.

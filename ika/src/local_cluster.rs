@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use anyhow::{Context, Result};
-use local::{Started, UpOptions};
+use local::{S3Port, Started, UpOptions};
 use telemetry::logging::{Destination, LineKind};
 
 use crate::{
@@ -25,6 +25,7 @@ pub fn up(arguments: &Up) -> Result<()> {
         hosts: arguments.hosts,
         osd_size_bytes: arguments.osd_size,
         pool: Some(DEMO_POOL.to_owned()),
+        s3: Some(arguments.s3_port.map_or(S3Port::Any, S3Port::Exactly)),
     };
     runtime()?.block_on(async {
         let shutdown = shutdown_signal()?;
@@ -70,6 +71,9 @@ fn print_welcome(started: &Started) -> std::io::Result<()> {
     for (name, address) in folder.monitors() {
         writeln!(out, "  mon.{name}        {address}")?;
     }
+    if let Some(address) = topology.s3 {
+        writeln!(out, "  s3.a         http://{address}")?;
+    }
     writeln!(out, "  credentials  {} (cluster id and key; keep it private)", folder.config_path().display())?;
     writeln!(out, "\nTo try:")?;
     writeln!(out, "  export IKA_CONFIG={}", folder.config_path().display())?;
@@ -79,6 +83,9 @@ fn print_welcome(started: &Started) -> std::io::Result<()> {
     writeln!(out, "  {program} object -p {DEMO_POOL} put greeting /etc/hostname")?;
     writeln!(out, "  {program} object -p {DEMO_POOL} get greeting -")?;
     writeln!(out, "  {program} object -p {DEMO_POOL} bench 5 write -b 4096 -t 16")?;
+    if topology.s3.is_some() {
+        writeln!(out, "  eval \"$({program} s3 env)\"; aws s3 mb s3://first")?;
+    }
     out.flush()
 }
 

@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         Own::Mon(options) => daemon::run_mon(&options),
         Own::Osd(options) => daemon::osd(&options),
         Own::Mgr(options) => daemon::run_mgr(&options),
+        Own::S3(options) => daemon::run_s3(&options),
         Own::Store(options) => match &options.verb {
             StoreVerb::Stopped(verb) => return stopped_store::run(verb),
             StoreVerb::Bench(bench) => store_bench::measure(bench),

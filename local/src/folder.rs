@@ -26,6 +26,9 @@ pub struct Topology {
     pub hosts: u32,
     /// Bytes of each OSD's device file.
     pub osd_size_bytes: u64,
+    /// Where the S3 gateway listens; without it there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub s3: Option<SocketAddr>,
 }
 
 /// A monitor in the cluster's file.
@@ -228,7 +231,7 @@ fn random_bytes<const COUNT: usize>() -> Result<[u8; COUNT]> {
 mod tests {
     use super::*;
 
-    const TOPOLOGY: Topology = Topology { mons: 3, osds: 3, hosts: 3, osd_size_bytes: 1 << 30 };
+    const TOPOLOGY: Topology = Topology { mons: 3, osds: 3, hosts: 3, osd_size_bytes: 1 << 30, s3: None };
 
     #[test]
     fn a_folder_is_made_once_and_found_again() {

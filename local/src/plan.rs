@@ -13,6 +13,8 @@ pub enum Role {
     Osd,
     /// A manager.
     Mgr,
+    /// An S3 gateway.
+    S3,
 }
 
 /// One daemon of the cluster.
@@ -20,7 +22,7 @@ pub enum Role {
 pub struct Daemon {
     /// What it is.
     pub role: Role,
-    /// Its full name: `mon.a`, `osd.0`, `mgr.x`.
+    /// Its full name: `mon.a`, `osd.0`, `mgr.x`, `s3.a`.
     pub name: String,
     /// The part behind the dot.
     pub id: String,
@@ -32,6 +34,7 @@ impl Daemon {
             Role::Mon => "mon",
             Role::Osd => "osd",
             Role::Mgr => "mgr",
+            Role::S3 => "s3",
         };
         let id = id.into();
         Self { role, name: format!("{word}.{id}"), id }
@@ -42,7 +45,8 @@ impl Daemon {
 pub(crate) fn daemons(folder: &Folder) -> Vec<Daemon> {
     let mons = folder.monitors().map(|(name, _)| Daemon::new(Role::Mon, name));
     let osds = (0..folder.topology().osds).map(|id| Daemon::new(Role::Osd, id.to_string()));
-    mons.chain(osds).chain([Daemon::new(Role::Mgr, "x")]).collect()
+    let s3 = folder.topology().s3.map(|_| Daemon::new(Role::S3, "a"));
+    mons.chain(osds).chain([Daemon::new(Role::Mgr, "x")]).chain(s3).collect()
 }
 
 /// The arguments that run a daemon.
@@ -51,11 +55,19 @@ pub(crate) fn run_arguments(folder: &Folder, daemon: &Daemon) -> Vec<OsString> {
         Role::Mon => "mon",
         Role::Osd => "osd",
         Role::Mgr => "mgr",
+        Role::S3 => "s3",
     };
     let mut arguments: Vec<OsString> = vec![word.into(), "run".into(), "--config".into()];
     arguments.push(folder.config_path().into());
-    arguments.extend(["--id".into(), daemon.id.clone().into(), "--data".into()]);
-    arguments.push(folder.data_path(&daemon.name).into());
+    arguments.extend(["--id".into(), daemon.id.clone().into()]);
+    match folder.topology().s3.filter(|_| daemon.role == Role::S3) {
+        // A gateway keeps nothing of its own.
+        Some(address) => {
+            arguments.extend(["--listen".to_owned(), address.ip().to_string()].map(OsString::from));
+            arguments.extend(["--port".to_owned(), address.port().to_string()].map(OsString::from));
+        }
+        None => arguments.extend(["--data".into(), folder.data_path(&daemon.name).into()]),
+    }
     arguments.push("--log".into());
     arguments.push(folder.log_path(&daemon.name).into());
     if daemon.role == Role::Osd {

@@ -2,6 +2,7 @@
 
 use std::{
     fs::OpenOptions,
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -14,7 +15,7 @@ use telemetry::clock::boot_clock_now;
 use crate::{
     Daemon, Folder, Role, RunningProcess, Topology,
     plan::{create_arguments, daemons, run_arguments},
-    port::check_free,
+    port::{check_free, choose_free},
     process::Starting,
     ready::{provide_pool, wait_for_daemons, wait_for_health},
     stop::stop_all,
@@ -44,6 +45,17 @@ pub struct UpOptions {
     pub osd_size_bytes: Option<u64>,
     /// A pool that shall exist.
     pub pool: Option<String>,
+    /// An S3 gateway that shall run.
+    pub s3: Option<S3Port>,
+}
+
+/// Where a gateway shall listen on 127.0.0.1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum S3Port {
+    /// Where it did before, or else on a free port.
+    Any,
+    /// There.
+    Exactly(u16),
 }
 
 impl UpOptions {
@@ -57,6 +69,7 @@ impl UpOptions {
             hosts: None,
             osd_size_bytes: None,
             pool: None,
+            s3: None,
         }
     }
 }
@@ -87,11 +100,16 @@ pub async fn up(options: &UpOptions, mut tell: impl FnMut(&str)) -> Result<Start
     let (mut folder, _) = Folder::open_or_make(&options.data, &wanted)?;
     agree_on_topology(&mut folder, options)?;
     create_osds(&folder, &options.program, &mut tell)?;
-    let (started, running) = start_daemons(&folder, &options.program, &mut tell)?;
+    let is_gateway = |daemon: &Daemon| daemon.role == Role::S3;
+    let (mut started, mut running) = start_daemons(&folder, &options.program, |daemon| !is_gateway(daemon), &mut tell)?;
     let deadline = boot_clock_now() + READY_DEADLINE;
     let cluster = Cluster::connect(folder.config()).await.context("connect to the monitors")?;
     tell("waiting until all daemons are up");
     wait_for_daemons(&cluster, folder.topology().osds, deadline).await?;
+    // A gateway makes pools and writes to them before it serves.
+    let (more_started, more_running) = start_daemons(&folder, &options.program, is_gateway, &mut tell)?;
+    started.extend(more_started);
+    running.extend(more_running);
     if let Some(pool) = &options.pool {
         provide_pool(&cluster, pool).await?;
     }
@@ -117,10 +135,20 @@ fn wanted_topology(options: &UpOptions) -> Result<Topology> {
     if osd_size_bytes < OSD_SIZE_BYTES_MIN {
         bail!("--osd-size is {osd_size_bytes} bytes; the least is {OSD_SIZE_BYTES_MIN} (1G)");
     }
-    Ok(Topology { mons, osds, hosts, osd_size_bytes })
+    let s3 = options.s3.map(|port| choose_gateway(port, None)).transpose()?;
+    Ok(Topology { mons, osds, hosts, osd_size_bytes, s3 })
 }
 
-/// An existing cluster keeps its shape, except that OSDs may be added.
+/// Where the gateway listens from now on.
+fn choose_gateway(port: S3Port, before: Option<SocketAddr>) -> Result<SocketAddr> {
+    match (port, before) {
+        (S3Port::Exactly(port), _) => Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
+        (S3Port::Any, Some(before)) => Ok(before),
+        (S3Port::Any, None) => choose_free(1)?.pop().context("a free port was asked for"),
+    }
+}
+
+/// An existing cluster keeps its shape, except that OSDs may be added and the gateway may move.
 fn agree_on_topology(folder: &mut Folder, options: &UpOptions) -> Result<()> {
     let has = folder.topology();
     if let Some(mons) = options.mons.filter(|mons| *mons != has.mons) {
@@ -133,7 +161,11 @@ fn agree_on_topology(folder: &mut Folder, options: &UpOptions) -> Result<()> {
     let hosts = options.hosts.unwrap_or(has.hosts.max(if osds > has.osds { osds } else { 0 }));
     // The size is for OSDs that are still to be made, as after a start that found too little space.
     let osd_size_bytes = options.osd_size_bytes.unwrap_or(has.osd_size_bytes);
-    let wanted = Topology { osds, hosts, osd_size_bytes, ..has.clone() };
+    let s3 = match options.s3 {
+        Some(port) => Some(choose_gateway(port, has.s3)?),
+        None => has.s3,
+    };
+    let wanted = Topology { osds, hosts, osd_size_bytes, s3, ..has.clone() };
     if wanted != has {
         folder.set_topology(wanted)?;
     }
@@ -187,9 +219,14 @@ fn check_space(folder: &Folder, missing: &[Daemon]) -> Result<()> {
 
 /// Starts what does not run: all at once, then waits for each to say that it serves. On trouble the ones started here
 /// are stopped again, so that nothing half started is left behind.
-fn start_daemons(folder: &Folder, program: &Path, tell: &mut impl FnMut(&str)) -> Result<(Vec<String>, Vec<String>)> {
+fn start_daemons(
+    folder: &Folder,
+    program: &Path,
+    which: impl Fn(&Daemon) -> bool,
+    tell: &mut impl FnMut(&str),
+) -> Result<(Vec<String>, Vec<String>)> {
     let (mut starting, mut running) = (Vec::new(), Vec::new());
-    for daemon in daemons(folder) {
+    for daemon in daemons(folder).into_iter().filter(which) {
         if RunningProcess::find(&folder.run_path(&daemon.name))?.is_some() {
             running.push(daemon.name);
             continue;
@@ -200,6 +237,10 @@ fn start_daemons(folder: &Folder, program: &Path, tell: &mut impl FnMut(&str)) -
         if starting.iter().any(|daemon| daemon.role == Role::Mon && daemon.id == name) {
             check_free(address, &format!("mon.{name}"))?;
         }
+    }
+    let gateway = starting.iter().find(|daemon| daemon.role == Role::S3);
+    if let (Some(daemon), Some(address)) = (gateway, folder.topology().s3) {
+        check_free(address, &daemon.name)?;
     }
     let result = begin_all(folder, program, &starting, tell);
     if let Err(error) = result {

@@ -28,11 +28,16 @@ pub async fn down(path: &Path) -> Result<usize> {
     stop_all(&folder).await
 }
 
-/// OSDs and managers first, while monitors still hear their farewells.
+/// Gateways first, while they can still finish their requests; monitors last, while the others say farewell.
 pub(crate) async fn stop_all(folder: &Folder) -> Result<usize> {
-    let (mons, others): (Vec<Daemon>, Vec<Daemon>) =
-        daemons(folder).into_iter().partition(|daemon| daemon.role == Role::Mon);
-    Ok(stop_group(folder, &others).await? + stop_group(folder, &mons).await?)
+    let of = |wanted: &[Role]| -> Vec<Daemon> {
+        daemons(folder).into_iter().filter(|daemon| wanted.contains(&daemon.role)).collect()
+    };
+    let mut stopped = 0;
+    for group in [of(&[Role::S3]), of(&[Role::Osd, Role::Mgr]), of(&[Role::Mon])] {
+        stopped += stop_group(folder, &group).await?;
+    }
+    Ok(stopped)
 }
 
 async fn stop_group(folder: &Folder, group: &[Daemon]) -> Result<usize> {

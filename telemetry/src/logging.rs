@@ -25,8 +25,9 @@ use rotate::RotatingFile;
 pub const LOG_FILE_BYTES_MAX: u64 = 64 << 20;
 
 /// What is logged when nothing is chosen. The consensus library calls every peer that does not answer an ERROR; what of it
-/// needs a human, the monitor says itself and health shows.
-const FILTER_DEFAULT: &str = "info,openraft=off";
+/// needs a human, the monitor says itself and health shows. The S3 protocol library calls every refusal an ERROR; the
+/// gateway counts them and says itself what needs a human.
+const FILTER_DEFAULT: &str = "info,openraft=off,s3s=off";
 
 /// The part of it that holds at every level.
 const FILTER_ALWAYS: &str = "openraft=off";

@@ -4,6 +4,7 @@ pub mod hello;
 pub mod lock;
 pub mod numeric;
 pub mod refcount;
+pub mod s3_index;
 pub mod version;
 
 use crate::ObjectClass;
@@ -15,6 +16,7 @@ pub(crate) fn all() -> Vec<Box<dyn ObjectClass>> {
         Box::new(lock::Lock),
         Box::new(numeric::Numeric),
         Box::new(refcount::Refcount),
+        Box::new(s3_index::S3Index),
         Box::new(version::Version),
     ]
 }

@@ -25,7 +25,7 @@ mod view;
 
 pub use call::{Call, Circumstances, Outcome};
 pub use class::{Access, Method, ObjectClass, decode_json, encode_json, unknown_method};
-pub use classes::{hello, lock, numeric, refcount, version};
+pub use classes::{hello, lock, numeric, refcount, s3_index, version};
 pub use effect::Effect;
 pub use registry::Registry;
 pub use view::{ObjectView, Source};

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use client::Cluster;
-use local::{RunningProcess, StopOrder, UpOptions};
+use local::{RunningProcess, S3Port, StopOrder, UpOptions};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -52,11 +52,21 @@ impl TestCluster {
 
     /// The same with OSDs of so many bytes.
     pub async fn start_sized(mons: u32, osds: u32, osd_size_bytes: u64) -> Result<Self> {
+        Self::start_with(mons, osds, osd_size_bytes, None).await
+    }
+
+    /// A healthy cluster with an S3 gateway, `s3.a`.
+    pub async fn start_with_s3(mons: u32, osds: u32, osd_size_bytes: u64) -> Result<Self> {
+        Self::start_with(mons, osds, osd_size_bytes, Some(S3Port::Any)).await
+    }
+
+    async fn start_with(mons: u32, osds: u32, osd_size_bytes: u64, s3: Option<S3Port>) -> Result<Self> {
         let folder = temporary_folder()?;
         let mut options = UpOptions::new(folder.path().join("cluster"), program()?);
         options.mons = Some(mons);
         options.osds = Some(osds);
         options.osd_size_bytes = Some(osd_size_bytes);
+        options.s3 = s3;
         options.pool = Some("test".to_owned());
         let cluster = Self { folder, options };
         cluster.up().await?;

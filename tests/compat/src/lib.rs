@@ -1,0 +1,10 @@
+//! Programs of others against a real cluster: what their authors tested against the services they were written for.
+//!
+//! Owns: getting the programs, running them on a cluster's gateway. A program that cannot be had is said so, loudly,
+//! and its test is skipped: the registries are not part of this project.
+
+mod tools;
+mod tree;
+
+pub use tools::{Tool, Tools, run};
+pub use tree::{assert_equal_trees, make_tree};
