@@ -80,6 +80,8 @@ impl Single {
                 Action::WantPgTemp(_)
                 | Action::RequestLocalReservation(_)
                 | Action::ReleaseLocalReservation
+                | Action::RequestScrubPlace
+                | Action::ReleaseScrubPlace
                 | Action::ShareMap { .. } => {}
                 Action::Send { .. } | Action::Removed => panic!("a member alone has nobody to speak to"),
             }
