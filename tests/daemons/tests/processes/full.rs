@@ -8,8 +8,8 @@ use client::{ErrorKind, OpBuilder, Pool};
 use tests_daemons::TestCluster;
 use tokio::task::JoinSet;
 
-/// Small enough to be filled in seconds; the part between "full" and the end still takes what is in flight.
-const OSD_BYTES: u64 = 400 << 20;
+/// The least that `ika up` makes; the part between "full" and the end takes what is in flight.
+const OSD_BYTES: u64 = 1 << 30;
 const WRITERS: u64 = 8;
 const OBJECT_BYTES: usize = 1 << 20;
 const DAEMONS: [&str; 5] = ["mon.a", "osd.0", "osd.1", "osd.2", "mgr.x"];
