@@ -49,7 +49,7 @@ fn boto3(gateway: &Gateway, python: &Path) -> Result<()> {
     let output = run(gateway.command(python).arg(checks))?;
     let text = String::from_utf8_lossy(&output.stdout);
     let passed = text.lines().filter(|line| line.starts_with("ok check_")).count();
-    ensure!(passed >= 10, "only {passed} checks ran:\n{text}");
+    ensure!(passed >= 9, "only {passed} checks ran:\n{text}");
     Ok(())
 }
 

@@ -40,7 +40,7 @@ async fn a_cluster_keeps_its_data_from_start_to_start() -> Result<()> {
     ensure!(String::from_utf8_lossy(&again.stdout).contains("ran before"), "and says that everything ran before");
 
     let down = ika(&["down", "--data", text(&data)])?;
-    ensure!(String::from_utf8_lossy(&down.stdout).contains("stopped 5 daemons"), "{down:?}");
+    ensure!(String::from_utf8_lossy(&down.stdout).contains("stopped 6 daemons"), "{down:?}");
     ensure!(fs::read_dir(data.join("run"))?.next().is_none(), "no process is written down any more");
 
     let monitor = client::Config::load(&data.join("ika.toml"))?.monitors[0];
