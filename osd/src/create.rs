@@ -28,6 +28,12 @@ pub fn create(settings: &CreateSettings) -> Result<()> {
     }
     let data = &settings.data;
     fs::create_dir_all(data).with_context(|| format!("make the folder {}", data.display()))?;
+    // A start that was killed leaves its `create` at work here: it is waited for, and what it made stands.
+    let folder = File::open(data).with_context(|| format!("open {}", data.display()))?;
+    folder.lock().with_context(|| format!("lock {}", data.display()))?;
+    if is_created(data) {
+        return Ok(());
+    }
     let device = device_path(data);
     if let Some(size) = settings.size {
         allocate(&device, size)?;
