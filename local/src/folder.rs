@@ -5,11 +5,12 @@ use std::{
     io::{ErrorKind, Write},
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::mpsc::sync_channel,
+    time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
 use client::{ClusterKey, Config};
-use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 use types::{ClusterId, EntityKind, EntityName, Uuid};
 
@@ -53,12 +54,15 @@ struct LocalTable {
     monitor: Vec<MonitorLine>,
 }
 
+/// How long the lock of a folder is waited for: longer than a killed process takes to end, shorter than patience.
+const LOCK_WAIT_MAX: Duration = Duration::from_secs(3);
+
 /// A cluster's folder, locked against others who would start or stop it.
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
     file: ClusterFile,
-    _lock: Flock<File>,
+    _lock: File,
 }
 
 impl Folder {
@@ -150,13 +154,20 @@ pub enum Made {
     Now,
 }
 
-fn lock(path: &Path) -> Result<Flock<File>> {
+/// Waits for the lock a little: a process that was killed may still be ending, and so may a child that it was starting.
+fn lock(path: &Path) -> Result<File> {
     let name = path.join("lock");
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(&name);
     let file = file.with_context(|| format!("open {}; is the folder writable?", name.display()))?;
-    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, error)| {
-        anyhow::anyhow!("{} is being started or stopped by another process: {error}", path.display())
-    })
+    let (locked, waiting) = sync_channel(1);
+    std::thread::spawn(move || {
+        // A failed send is a waiter that has given up; the file is dropped, and with it the lock.
+        drop(locked.send(file.lock().map(|()| file)));
+    });
+    match waiting.recv_timeout(LOCK_WAIT_MAX) {
+        Ok(file) => file.with_context(|| format!("lock {}", name.display())),
+        Err(_) => bail!("{} is being started or stopped by another process; wait for that one", path.display()),
+    }
 }
 
 fn read_file(path: &Path) -> Result<Option<ClusterFile>> {

@@ -4,17 +4,20 @@ use std::{
     ffi::OsString,
     fs::{self, File},
     io::{BufRead, BufReader, ErrorKind},
-    os::unix::process::CommandExt,
+    os::{fd::AsFd, unix::process::CommandExt},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
 };
 
 use anyhow::{Context, Result, bail};
 use nix::{
     errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
+use telemetry::clock::boot_clock_now;
+use types::Time;
 
 /// A process that was written down when it started. The id may be another's by now; the start time tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,16 +60,21 @@ impl RunningProcess {
     }
 }
 
-/// The start time of a process that runs; a zombie has ended.
+/// The start time of a process that runs; a zombie has ended when none of its threads is left.
 fn start_ticks_of(pid: i32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The second field is the program's name in parentheses and may hold anything; fields are counted behind it.
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
     let state = fields.next()?;
-    if matches!(state, "Z" | "X") {
+    if matches!(state, "Z" | "X") && !has_other_threads(pid) {
         return None;
     }
     fields.nth(18)?.parse().ok()
+}
+
+/// The first thread of a killed process may be a zombie while others still hold its files, locks and ports.
+fn has_other_threads(pid: i32) -> bool {
+    fs::read_dir(format!("/proc/{pid}/task")).is_ok_and(|threads| threads.count() > 1)
 }
 
 /// A daemon that was just started.
@@ -97,8 +105,11 @@ impl Starting {
     }
 
     /// Waits until it says that it serves, by one line on its standard output. What it said is returned.
-    pub fn wait(mut self, log_path: &Path) -> Result<(Child, String)> {
+    pub fn wait(mut self, log_path: &Path, deadline: Time) -> Result<(Child, String)> {
         let stdout = self.child.stdout.take().context("the daemon's standard output is piped")?;
+        if !wait_until_readable(&stdout, deadline).with_context(|| format!("listen to {}", self.name))? {
+            bail!("{} does not say that it serves: {}", self.name, last_words(log_path));
+        }
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line).with_context(|| format!("listen to {}", self.name))?;
         if line.trim().is_empty() {
@@ -106,6 +117,18 @@ impl Starting {
             bail!("{} did not start ({status}): {}", self.name, last_words(log_path));
         }
         Ok((self.child, line.trim().to_owned()))
+    }
+}
+
+/// Whether there is something to read, or an end, before the deadline.
+fn wait_until_readable(pipe: &ChildStdout, deadline: Time) -> nix::Result<bool> {
+    loop {
+        let remaining = deadline.since(boot_clock_now());
+        let timeout = PollTimeout::try_from(remaining).unwrap_or(PollTimeout::MAX);
+        match poll(&mut [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)], timeout) {
+            Err(Errno::EINTR) => {}
+            ready => return ready.map(|count| count > 0),
+        }
     }
 }
 

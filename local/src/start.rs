@@ -173,10 +173,9 @@ fn agree_on_topology(folder: &mut Folder, options: &UpOptions) -> Result<()> {
 }
 
 fn create_osds(folder: &Folder, program: &Path, tell: &mut impl FnMut(&str)) -> Result<()> {
-    let missing: Vec<Daemon> = daemons(folder)
-        .into_iter()
-        .filter(|daemon| daemon.role == Role::Osd && !folder.data_path(&daemon.name).join("created").exists())
-        .collect();
+    let is_made = |osd: &Daemon| folder.data_path(&osd.name).join("created").exists();
+    let missing: Vec<Daemon> =
+        daemons(folder).into_iter().filter(|daemon| daemon.role == Role::Osd && !is_made(daemon)).collect();
     check_space(folder, &missing)?;
     for osd in missing {
         tell(&format!("making {}", osd.name));
@@ -184,7 +183,8 @@ fn create_osds(folder: &Folder, program: &Path, tell: &mut impl FnMut(&str)) -> 
             .args(create_arguments(folder, &osd))
             .output()
             .with_context(|| format!("make {}", osd.name))?;
-        if !output.status.success() {
+        // What an interrupted start was still making may have been finished by its own child meanwhile.
+        if !output.status.success() && !is_made(&osd) {
             bail!("cannot make {}: {}", osd.name, String::from_utf8_lossy(&output.stderr).trim());
         }
     }
@@ -264,9 +264,10 @@ fn begin_all(folder: &Folder, program: &Path, daemons: &[Daemon], tell: &mut imp
         let arguments = run_arguments(folder, daemon);
         begun.push(Starting::begin(&daemon.name, program, arguments, &folder.run_path(&daemon.name), errors)?);
     }
+    let deadline = boot_clock_now() + READY_DEADLINE;
     for starting in begun {
         let log = folder.log_path(&starting.name);
-        starting.wait(&log)?;
+        starting.wait(&log, deadline)?;
     }
     Ok(())
 }

@@ -2,9 +2,10 @@
 
 use std::{
     fs::File,
-    io::{BufRead, BufReader, Write, pipe},
+    io::{BufRead, BufReader, PipeReader, Write, pipe},
     path::Path,
     process::Command,
+    sync::mpsc::{Receiver, RecvTimeoutError, sync_channel},
     time::{Duration, Instant},
 };
 
@@ -14,6 +15,9 @@ use crate::steps;
 
 /// Binaries that the summary names.
 const SLOWEST_SHOWN: usize = 5;
+
+/// Lines that are read before they are shown.
+const LINES_AHEAD: usize = 100;
 
 /// The variable that asks tests for their full counts.
 const LONG_VARIABLE: &str = "IKA_LONG";
@@ -58,8 +62,17 @@ pub(crate) fn run(root: &Path, extent: Extent, arguments: &[String]) -> Result<(
     // The command holds the pipe's writing ends; without this the reader would wait for ever.
     drop(command);
     let mut summary = Summary::default();
-    for line in BufReader::new(reader).split(b'\n') {
-        let line = line.context("read the output of cargo test")?;
+    let lines = read_apart(reader);
+    loop {
+        let line = match lines.recv_timeout(silence_max(extent)) {
+            Ok(line) => line.context("read the output of cargo test")?,
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => {
+                child.kill().context("end cargo test")?;
+                let binary = summary.running.map_or_else(|| "cargo".to_owned(), |(name, _)| name);
+                bail!("nothing was heard of {binary} for {} s; a test of it hangs", silence_max(extent).as_secs());
+            }
+        };
         let line = String::from_utf8_lossy(&line);
         println!("{line}");
         summary.hear(&line, steps::now());
@@ -75,6 +88,28 @@ pub(crate) fn run(root: &Path, extent: Extent, arguments: &[String]) -> Result<(
         bail!(if summary.failed == 0 { "the tests did not all build and run" } else { "some tests failed" });
     }
     Ok(())
+}
+
+/// How long the tests may say nothing. Without `--long` none takes more than minutes; one that hangs shall be named,
+/// and not be found by whoever ends the whole run.
+fn silence_max(extent: Extent) -> Duration {
+    match extent {
+        Extent::Usual => Duration::from_secs(20 * 60),
+        Extent::Long => Duration::from_secs(24 * 3600),
+    }
+}
+
+/// Lines of the output as they come, read by a thread of their own so that silence can be noticed.
+fn read_apart(reader: PipeReader) -> Receiver<std::io::Result<Vec<u8>>> {
+    let (sender, lines) = sync_channel(LINES_AHEAD);
+    std::thread::spawn(move || {
+        for line in BufReader::new(reader).split(b'\n') {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    lines
 }
 
 /// The commit of the checkout, with a mark when files differ from it.

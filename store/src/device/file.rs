@@ -6,12 +6,14 @@
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
-    io::{Seek, SeekFrom},
+    io::{ErrorKind, Seek, SeekFrom},
     os::{
         fd::AsRawFd,
         unix::fs::{FileExt, FileTypeExt, OpenOptionsExt},
     },
     path::{Path, PathBuf},
+    sync::mpsc::sync_channel,
+    time::Duration,
 };
 
 use nix::{
@@ -25,6 +27,9 @@ use crate::counts::DeviceCounts;
 
 // BLKDISCARD of linux/fs.h: `_IO(0x12, 119)`, with the address of {offset, length}.
 nix::ioctl_write_ptr_bad!(block_discard, nix::request_code_none!(0x12, 119), [u64; 2]);
+
+/// How long the lock is waited for: longer than the writes under way of a killed process take, shorter than patience.
+const LOCK_WAIT_MAX: Duration = Duration::from_secs(3);
 
 /// A device of the operating system.
 pub struct FileDevice {
@@ -48,13 +53,7 @@ impl FileDevice {
             opened => opened,
         }
         .map_err(|error| failed("open", &error))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(failed("lock", &"another process has it open; stop that one first"));
-            }
-            Err(TryLockError::Error(error)) => return Err(failed("lock", &error)),
-        }
+        lock(&file).map_err(|error| failed("lock", &error))?;
         let size = file.seek(SeekFrom::End(0)).map_err(|error| failed("measure", &error))?;
         let size_bytes = size - size % DEVICE_ALIGNMENT as u64;
         let rings =
@@ -77,6 +76,23 @@ impl FileDevice {
     fn failed(&self, doing: &str, error: &std::io::Error) -> Error {
         Error::closed(format!("{doing} device {}: {error}", self.path.display()))
     }
+}
+
+/// Locks an open device, and waits for that a little: of a process that was killed, writes under way keep the file open
+/// until the kernel has ended them, which may be after the process is gone.
+fn lock(file: &File) -> std::io::Result<()> {
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => {}
+        Err(TryLockError::Error(error)) => return Err(error),
+        Ok(()) => return Ok(()),
+    }
+    // The lock belongs to the opened file, which both handles share.
+    let handle = file.try_clone()?;
+    let (locked, waiting) = sync_channel(1);
+    std::thread::spawn(move || drop(locked.send(handle.lock())));
+    waiting.recv_timeout(LOCK_WAIT_MAX).unwrap_or_else(|_| {
+        Err(std::io::Error::new(ErrorKind::WouldBlock, "another process has it open; stop that one first"))
+    })
 }
 
 impl BlockDevice for FileDevice {
