@@ -19,9 +19,10 @@ async fn answered_puts_survive_killed_gateways_and_osds() -> Result<()> {
     let gateway = Gateway::start(4 << 30).await?;
     let journal = gateway.cluster.scratch().join("answered");
     let load = concat!(env!("CARGO_MANIFEST_DIR"), "/python/load.py");
-    let mut writer = gateway.command(&python);
-    let mut writer =
-        writer.args([load, "write"]).arg(&journal).stdout(Stdio::null()).spawn().context("start the load")?;
+    let mut writer = tokio::process::Command::from(gateway.command(&python));
+    writer.args([load, "write"]).arg(&journal).stdout(Stdio::null());
+    // Of a test that fails nothing may stay behind: it would write for ever, and hold the output that others wait for.
+    let mut writer = writer.kill_on_drop(true).spawn().context("start the load")?;
     let rounds = if std::env::var_os("IKA_LONG").is_some() { ROUNDS_LONG } else { ROUNDS };
     let mut victims = ["s3.a", "osd.1", "s3.a", "osd.2", "osd.0"].into_iter().cycle();
     for _ in 0..rounds {
@@ -33,7 +34,7 @@ async fn answered_puts_survive_killed_gateways_and_osds() -> Result<()> {
     }
     wait_for_answers(&journal, answers(&journal) + ANSWERS_BETWEEN, &mut writer).await?;
     fs::write(journal.with_extension("stop"), "").context("tell the load to end")?;
-    let ended = writer.wait().context("wait for the load")?;
+    let ended = writer.wait().await.context("wait for the load")?;
     ensure!(ended.success(), "the load ended with {ended}");
     let checked = run(gateway.command(&python).args([load, "check"]).arg(&journal))?;
     eprintln!("{}", String::from_utf8_lossy(&checked.stdout).trim());
@@ -50,7 +51,7 @@ fn answers(journal: &Path) -> usize {
     fs::read(journal).map_or(0, |text| text.iter().filter(|byte| **byte == b'\n').count())
 }
 
-async fn wait_for_answers(journal: &Path, count: usize, writer: &mut std::process::Child) -> Result<()> {
+async fn wait_for_answers(journal: &Path, count: usize, writer: &mut tokio::process::Child) -> Result<()> {
     let mut look = tokio::time::interval(std::time::Duration::from_millis(50));
     while answers(journal) < count {
         look.tick().await;
