@@ -83,7 +83,7 @@ fn pool(id: PoolId, pg_num: u32) -> Pool {
         applications: BTreeMap::new(),
         snapshot_sequence: 0,
         snapshots: BTreeMap::new(),
-        removed_snapshots: Vec::new(),
+        removed_snapshots: types::SnapshotRanges::default(),
         options: BTreeMap::new(),
         created: Epoch::ZERO,
         changed: Epoch::ZERO,

@@ -371,7 +371,7 @@ fn pool(name: &str) -> Pool {
         applications: BTreeMap::new(),
         snapshot_sequence: 0,
         snapshots: BTreeMap::new(),
-        removed_snapshots: Vec::new(),
+        removed_snapshots: types::SnapshotRanges::default(),
         options: BTreeMap::new(),
         created: Epoch(1),
         changed: Epoch(1),

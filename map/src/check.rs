@@ -215,10 +215,12 @@ fn check_pool(map: &ClusterMap, pool: &Pool, list: &mut Breaches) {
     list.expect(pool_bytes(pool) <= POOL_BYTES_MAX, "pool-record-in-range", || {
         format!("{} has {} bytes; the limit is {POOL_BYTES_MAX}", name(), pool_bytes(pool))
     });
-    let sorted = pool.removed_snapshots.is_sorted_by(|first, second| first < second);
-    let given = pool.snapshots.last_key_value().is_none_or(|(last, _)| *last <= pool.snapshot_sequence);
-    list.expect(sorted && given, "pool-snapshots-given", || {
-        format!("{} has snapshots that were not given or are not in order", name())
+    let last = pool.snapshots.last_key_value().map(|(last, _)| *last);
+    let last = last.into_iter().chain(pool.removed_snapshots.last().map(|last| last.0)).max();
+    let removed = |id: &u64| pool.removed_snapshots.contains(types::SnapshotId(*id));
+    let given = last.is_none_or(|last| last <= pool.snapshot_sequence) && !pool.snapshots.keys().any(removed);
+    list.expect(given, "pool-snapshots-given", || {
+        format!("{} has snapshots that were not given, or were removed", name())
     });
 }
 

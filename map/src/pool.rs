@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use types::PoolId;
+use types::{PoolId, SnapshotRanges};
 
 /// How a pool keeps its objects safe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,12 +30,22 @@ impl PoolFlags {
     pub const HASHPSPOOL: Self = Self(1);
     /// The pool is over its quota: writes get `Full`.
     pub const FULL_QUOTA: Self = Self(1 << 10);
+    /// Clients make snapshots and say with each write which ones it preserves. Ceph's bit.
+    pub const SELF_MANAGED_SNAPSHOTS: Self = Self(1 << 13);
+    /// Snapshots have names and are of the whole pool; each write preserves them all. Ceph's bit.
+    pub const POOL_SNAPSHOTS: Self = Self(1 << 14);
     /// The pool must not be removed.
     pub const NO_DELETE: Self = Self(1 << 4);
 
     /// Whether all bits of `other` are set here.
     pub fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
+    }
+
+    /// With the bits of `other` set too.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
     }
 }
 
@@ -75,8 +85,8 @@ pub struct Pool {
     pub snapshot_sequence: u64,
     /// Named pool snapshots by id.
     pub snapshots: BTreeMap<u64, String>,
-    /// Snapshots that were removed and must be trimmed, by id.
-    pub removed_snapshots: Vec<u64>,
+    /// Snapshots that were removed. It only grows: placement groups learn from it what to trim, whenever they come back.
+    pub removed_snapshots: SnapshotRanges,
     /// Operator's settings.
     pub options: PoolOptions,
     /// Epoch in which the pool was made.

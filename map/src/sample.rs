@@ -54,7 +54,7 @@ pub(crate) fn replicated_pool(id: u64, pg_num: u32) -> Pool {
         applications: BTreeMap::new(),
         snapshot_sequence: 0,
         snapshots: BTreeMap::new(),
-        removed_snapshots: Vec::new(),
+        removed_snapshots: types::SnapshotRanges::default(),
         options: BTreeMap::new(),
         created: Epoch::ZERO,
         changed: Epoch::ZERO,
@@ -103,7 +103,8 @@ pub(crate) fn every_change() -> Vec<Change> {
     pool.applications.insert("rbd".to_owned(), BTreeMap::from([("key".to_owned(), "value".to_owned())]));
     pool.snapshot_sequence = 7;
     pool.snapshots.insert(5, "monday".to_owned());
-    pool.removed_snapshots = vec![3, 4];
+    pool.removed_snapshots.insert(types::SnapshotId(3));
+    pool.removed_snapshots.insert(types::SnapshotId(4));
     pool.options.insert("compression_mode".to_owned(), "none".to_owned());
     let manager =
         |name: &str, port| ManagerEntry { name: name.to_owned(), address: address(port), nonce: BootNonce(9) };

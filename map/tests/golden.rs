@@ -95,7 +95,7 @@ fn pool(value: &Value) -> Pool {
         applications: BTreeMap::new(),
         snapshot_sequence: 0,
         snapshots: BTreeMap::new(),
-        removed_snapshots: Vec::new(),
+        removed_snapshots: types::SnapshotRanges::default(),
         options: BTreeMap::new(),
         created: Epoch(1),
         changed: Epoch(1),

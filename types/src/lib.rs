@@ -16,6 +16,7 @@ pub mod limits;
 mod object;
 mod pg;
 pub mod simulation;
+mod snapshot;
 mod store;
 mod time;
 mod version;
@@ -27,6 +28,7 @@ pub use id::{
 };
 pub use object::{Cursor, GENERATION_NONE, ObjectId, ObjectName, ShardId};
 pub use pg::{PgId, PgRange, stable_modulo};
+pub use snapshot::{SnapshotRange, SnapshotRanges};
 pub use store::{Extent, ObjectMeta, OmapPage, StoreOp, StoreRead, StoreReadResult, StoreUsage, Transaction, XattrMap};
 pub use time::{Seed, SeededRandom, Time};
 pub use version::{Epoch, LogVersion};

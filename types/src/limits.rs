@@ -60,6 +60,16 @@ pub const NOTIFY_TIMEOUT_MS_MAX: u32 = 300_000;
 pub const NOTIFY_PAYLOAD_BYTES_MAX: usize = 64 << 10;
 /// Bytes that a watcher answers to a notification: those of all watchers fit one reply.
 pub const NOTIFY_ANSWER_BYTES_MAX: usize = 4 << 10;
+/// Snapshots that a write may be told to preserve, and named snapshots of one pool: they stand in the attribute of each
+/// clone, at most ten bytes each, which fit an attribute's value.
+pub const SNAPSHOTS_IN_CONTEXT_MAX: usize = 4096;
+/// Bytes in the name of a pool's snapshot.
+pub const SNAPSHOT_NAME_BYTES_MAX: usize = 256;
+/// Clones of one object in one page of their listing; each names the snapshots it preserves.
+pub const CLONES_PAGE_MAX: usize = 100;
+/// Ranges that an object is known to share with its newest clone. Beyond it the shortest are forgotten: then more counts as
+/// changed than was, never less.
+pub const OVERLAP_EXTENTS_MAX: usize = 64;
 /// Placement groups of one pool; Ceph's `mon_max_pool_pg_num`.
 pub const POOL_PG_NUM_MAX: u32 = 65_536;
 /// Highest OSD id plus one. The map holds a dense table of states; 100,000 are 10 MB.

@@ -110,6 +110,35 @@ impl ObjectId {
         Self::head(pg.pool, pg.seed, ObjectName::default())
     }
 
+    /// The object whose omap says which clones preserve which snapshot, so that trimming one need not look at all objects.
+    ///
+    /// Kept apart from [`Self::pg_meta`], which is read whole at each start. It has an empty name as well.
+    pub fn snapshot_index(pg: crate::PgId) -> Self {
+        Self::pg_meta(pg).at_snapshot(SnapshotId(0))
+    }
+
+    /// The live object of the same name.
+    #[must_use]
+    pub fn head_of_name(&self) -> Self {
+        Self { snapshot: SnapshotId::HEAD, generation: GENERATION_NONE, ..self.clone() }
+    }
+
+    /// The object of the same name that preserves this snapshot and older ones.
+    #[must_use]
+    pub fn at_snapshot(&self, snapshot: SnapshotId) -> Self {
+        Self { snapshot, generation: GENERATION_NONE, ..self.clone() }
+    }
+
+    /// Whether it is what a live object was at a snapshot.
+    pub fn is_clone(&self) -> bool {
+        self.snapshot != SnapshotId::HEAD && !self.is_pg_meta()
+    }
+
+    /// Whether both belong to one live object: itself or its clones.
+    pub fn is_of_same_name(&self, other: &Self) -> bool {
+        self.pool == other.pool && self.hash == other.hash && self.name == other.name
+    }
+
     /// Whether this is a placement group's metadata object.
     pub fn is_pg_meta(&self) -> bool {
         self.name.name.is_empty()

@@ -260,6 +260,25 @@ pub enum SubOp {
         /// What the notifier is answered.
         payload: Bytes,
     },
+    // Snapshots
+    /// The object becomes what it was at this snapshot: its bytes, attributes and omap, or its absence. The first step that
+    /// writes, and beside no `Call`.
+    Rollback(SnapshotId),
+    /// A page of the object's clones in order, and the object itself behind them. The only step of its operation. Answers
+    /// `Snapshots`.
+    ListSnapshots {
+        /// Only clones of greater numbers.
+        after: SnapshotId,
+    },
+    /// The placement group's own: the clone preserves the snapshot no longer, and goes when it preserves none.
+    TrimClone {
+        /// Which clone of the object.
+        clone: SnapshotId,
+        /// Which snapshot was removed.
+        snapshot: SnapshotId,
+        /// The log entry that made the clone.
+        cloned_at: LogVersion,
+    },
     // On a placement group
     /// A page of the PG's objects, in object order. Answers `List`.
     ListObjects {
@@ -322,6 +341,8 @@ impl SubOp {
                 | Self::OmapRemoveRange(..)
                 | Self::OmapClear
                 | Self::OmapSetHeader(_)
+                | Self::Rollback(_)
+                | Self::TrimClone { .. }
         )
     }
 }
@@ -437,6 +458,15 @@ pub enum SubOpResult {
         /// Who watched and did not.
         missed: Vec<(ClientId, u64)>,
     },
+    /// An object's clones.
+    Snapshots {
+        /// The newest snapshot that writers of the live object knew of; zero when there is no live object.
+        sequence: u64,
+        /// In order of their numbers; the live object is the last, where it exists.
+        clones: Vec<CloneRecord>,
+        /// The clone after which the next page begins; `None` when there is none.
+        next: Option<SnapshotId>,
+    },
     /// Names in object order, and where the next page begins; `None` when the PG is done.
     List {
         /// The names.
@@ -453,6 +483,19 @@ pub enum SubOpResult {
         /// This page of them.
         objects: Vec<InconsistentObject>,
     },
+}
+
+/// What an object was at some snapshots, or is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CloneRecord {
+    /// The clone's number; `HEAD` is the live object.
+    pub clone: SnapshotId,
+    /// Snapshots that it preserves, newest first.
+    pub snapshots: Vec<SnapshotId>,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Bytes that it is known to share with the next newer one of the list.
+    pub overlap: Vec<Extent>,
 }
 
 /// A watch, as its object keeps it.

@@ -22,8 +22,8 @@ mod statistics;
 mod verify;
 
 pub use client_op::{
-    AllocationHint, ChecksumKind, ClientOp, ClientReply, Comparison, Notification, NotifyAnswer, OpFailure, OpFlags,
-    OpSuccess, OpTarget, SnapshotContext, SubOp, SubOpResult, Watcher,
+    AllocationHint, ChecksumKind, ClientOp, ClientReply, CloneRecord, Comparison, Notification, NotifyAnswer,
+    OpFailure, OpFlags, OpSuccess, OpTarget, SnapshotContext, SubOp, SubOpResult, Watcher,
 };
 pub use control::{
     CommandAnswer, CommandId, CommandRequest, ControlReply, ControlRequest, FailureEvidence, OsdBoot, OsdFailure,
@@ -43,7 +43,8 @@ pub use pg_message::{
     ActivatePg, BackfillPage, ChangedPart, Fullness, PgBody, PgLogSlice, PgMessage, PushChunk, PushSource, Replicate,
 };
 pub use pg_state::{
-    LogEntry, LogEntryKind, MissingObject, MissingSet, ObjectInfo, PastInterval, PgHistory, PgInfo, RequestOutcome,
+    LogEntry, LogEntryKind, MissingObject, MissingSet, ObjectInfo, Overlap, PastInterval, PgHistory, PgInfo,
+    RequestOutcome,
 };
 pub use scrub::{
     InconsistencyFlags, InconsistentCopy, InconsistentObject, ScrubDepth, ScrubOrder, ScrubRecord, UnfoundFate,

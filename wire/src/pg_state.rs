@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use types::{Cursor, Epoch, Extent, LogVersion, ObjectId, OsdId, PgId, RequestId};
+use types::{Cursor, Epoch, Extent, LogVersion, ObjectId, OsdId, PgId, RequestId, SnapshotId};
 
 use crate::{AllocationHint, OpFailure, SnapshotContext, Watcher};
 
@@ -20,12 +20,26 @@ pub struct ObjectInfo {
     pub modified_ms: u64,
     /// Bytes from zero to the end; must equal what the store says.
     pub size: u64,
-    /// Which snapshots the content preserves.
+    /// Of a clone: its own number, and the snapshots that it preserves, newest first. Of a live object: the newest snapshot
+    /// that its writers knew of, and no list.
     pub snapshot_context: SnapshotContext,
     /// How its users said that it is going to be used.
     pub allocation_hint: Option<AllocationHint>,
     /// Who watches the object, by client and cookie; at most `WATCHERS_PER_OBJECT_MAX`.
     pub watchers: Vec<Watcher>,
+    /// What it is known to share with the clone before it.
+    pub overlap: Option<Overlap>,
+    /// Of a clone: the log entry that made it. Its later entries only take snapshots from its list.
+    pub cloned_at: Option<LogVersion>,
+}
+
+/// Bytes that an object has in common with an older clone of the same name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overlap {
+    /// Which clone. When that has been trimmed, nothing is known.
+    pub clone: SnapshotId,
+    /// Which bytes, in order, at most `OVERLAP_EXTENTS_MAX`; what is not listed may be equal all the same.
+    pub extents: Vec<Extent>,
 }
 
 /// What a log entry did to its object.

@@ -100,6 +100,9 @@ fn check_step(op: &SubOp) -> Result<usize> {
         SubOp::MapExtents(_)
         | SubOp::Checksum { .. }
         | SubOp::ClearXattrs
+        | SubOp::Rollback(_)
+        | SubOp::ListSnapshots { .. }
+        | SubOp::TrimClone { .. }
         | SubOp::SetAllocationHint(_)
         | SubOp::ScrubPg(_)
         | SubOp::QueryPg

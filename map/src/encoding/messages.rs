@@ -111,6 +111,15 @@ pub(super) struct PoolSnapshot {
     pub(super) name: String,
 }
 
+/// Consecutive snapshots.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct SnapshotRange {
+    #[prost(uint64, tag = "1")]
+    pub(super) first: u64,
+    #[prost(uint64, tag = "2")]
+    pub(super) count: u64,
+}
+
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct Pool {
     #[prost(uint64, tag = "1")]
@@ -148,6 +157,7 @@ pub(super) struct Pool {
     pub(super) snapshot_sequence: u64,
     #[prost(message, repeated, tag = "17")]
     pub(super) snapshots: Vec<PoolSnapshot>,
+    /// One by one, while they are few.
     #[prost(uint64, repeated, tag = "18")]
     pub(super) removed_snapshots: Vec<u64>,
     #[prost(message, repeated, tag = "19")]
@@ -156,6 +166,9 @@ pub(super) struct Pool {
     pub(super) created: u32,
     #[prost(uint32, tag = "21")]
     pub(super) changed: u32,
+    /// Removed snapshots when they are too many to be listed one by one.
+    #[prost(message, repeated, tag = "22")]
+    pub(super) removed_ranges: Vec<SnapshotRange>,
 }
 
 /// A placement group with a list of OSDs; as a change an empty list removes.

@@ -55,6 +55,27 @@ fn configured() -> (ClusterMap, Increment) {
     (base, increment)
 }
 
+/// Few are written one by one, as always; many as ranges, so that a pool that had a million snapshots stays small.
+#[test]
+fn removed_snapshots_come_back_however_many_there_are() {
+    let (base, increment) = full_increment();
+    let map = base.apply(&increment).unwrap();
+    for count in [1, 64, 65, 100_000u64] {
+        let mut pool = crate::Pool::clone(map.pools.values().next().unwrap());
+        pool.snapshot_sequence = 2 * count;
+        pool.snapshots.clear();
+        pool.removed_snapshots = types::SnapshotRanges::default();
+        (1..=count).map(types::SnapshotId).for_each(|id| assert!(pool.removed_snapshots.insert(id)));
+        pool.removed_snapshots.insert(types::SnapshotId(count + 2));
+        let changes = vec![Change::PoolSet(std::sync::Arc::new(pool))];
+        let increment = Increment::new(&map, map.modified_ms + 1, changes).unwrap();
+        let next = map.apply(&increment).unwrap();
+        let bytes = encode_map(&next);
+        assert!(bytes.len() < encode_map(&map).len() + 1000, "{count} take {} bytes", bytes.len());
+        assert_eq!(decode_map(&bytes).unwrap(), next);
+    }
+}
+
 #[test]
 fn what_was_encoded_decodes_to_the_same() {
     let (base, increment) = full_increment();

@@ -2,7 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
-use types::{BootNonce, ClientId, Epoch, Error, OsdId, OsdUuid, PgId, PoolId, Result, Uuid, limits};
+use types::{
+    BootNonce, ClientId, Epoch, Error, OsdId, OsdUuid, PgId, PoolId, Result, SnapshotId, SnapshotRange, SnapshotRanges,
+    Uuid, limits,
+};
 
 use prost::Message as _;
 
@@ -19,6 +22,30 @@ const POOL_ERASURE: u32 = 3;
 /// Bytes of one pool's record. A hundred thousand snapshots to be trimmed fit; the bound keeps a record of nothing but empty
 /// entries from becoming gigabytes when it is taken apart.
 pub(crate) const POOL_BYTES_MAX: usize = 1 << 20;
+
+/// Removed snapshots up to this number are written one by one, as the first format did.
+const REMOVED_ONE_BY_ONE_MAX: u64 = 64;
+
+fn removed_messages(removed: &SnapshotRanges) -> (Vec<u64>, Vec<messages::SnapshotRange>) {
+    if removed.count() <= REMOVED_ONE_BY_ONE_MAX {
+        return (removed.iter().flat_map(|range| range.first.0..=range.last().0).collect(), Vec::new());
+    }
+    let range = |range: SnapshotRange| messages::SnapshotRange { first: range.first.0, count: range.count };
+    (Vec::new(), removed.iter().map(range).collect())
+}
+
+fn removed_snapshots(one_by_one: &[u64], ranges: &[messages::SnapshotRange]) -> Result<SnapshotRanges> {
+    let ranges = ranges.iter().map(|range| SnapshotRange { first: SnapshotId(range.first), count: range.count });
+    let set = SnapshotRanges::from_ranges(ranges.collect());
+    let mut set =
+        set.ok_or_else(|| Error::damaged("removed snapshots are not ascending ranges apart from each other"))?;
+    for id in one_by_one {
+        if !set.insert(SnapshotId(*id)) {
+            return Err(Error::damaged(format!("snapshot {id} was removed twice")));
+        }
+    }
+    Ok(set)
+}
 
 /// Bytes that a pool's record has.
 pub(crate) fn pool_bytes(pool: &Pool) -> usize {
@@ -128,6 +155,7 @@ pub(super) fn pool_message(pool: &Pool) -> messages::Pool {
         .collect();
     let snapshots =
         pool.snapshots.iter().map(|(id, name)| messages::PoolSnapshot { id: *id, name: name.clone() }).collect();
+    let (removed_snapshots, removed_ranges) = removed_messages(&pool.removed_snapshots);
     messages::Pool {
         id: pool.id.0,
         name: pool.name.clone(),
@@ -146,7 +174,8 @@ pub(super) fn pool_message(pool: &Pool) -> messages::Pool {
         applications,
         snapshot_sequence: pool.snapshot_sequence,
         snapshots,
-        removed_snapshots: pool.removed_snapshots.clone(),
+        removed_snapshots,
+        removed_ranges,
         options: settings(&pool.options),
         created: pool.created.0,
         changed: pool.changed.0,
@@ -183,7 +212,7 @@ pub(super) fn pool(record: &Record<'_>) -> Result<Pool> {
         applications: message.applications.into_iter().map(|tag| (tag.name, pairs(tag.settings))).collect(),
         snapshot_sequence: message.snapshot_sequence,
         snapshots: message.snapshots.into_iter().map(|snapshot| (snapshot.id, snapshot.name)).collect(),
-        removed_snapshots: message.removed_snapshots,
+        removed_snapshots: removed_snapshots(&message.removed_snapshots, &message.removed_ranges)?,
         options: pairs(message.options),
         created: Epoch(message.created),
         changed: Epoch(message.changed),

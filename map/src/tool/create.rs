@@ -49,7 +49,7 @@ pub(super) fn add_default_pool(map: &mut ClusterMap, count: u32, pg_bits: Option
         applications: BTreeMap::from([("rbd".to_owned(), BTreeMap::new())]),
         snapshot_sequence: 0,
         snapshots: BTreeMap::new(),
-        removed_snapshots: Vec::new(),
+        removed_snapshots: types::SnapshotRanges::default(),
         options: BTreeMap::new(),
         created: Epoch::ZERO,
         changed: Epoch::ZERO,

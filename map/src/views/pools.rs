@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::{ClusterMap, Pool, PoolKind};
+use types::SnapshotRanges;
+
+use crate::{ClusterMap, Pool, PoolFlags, PoolKind};
 
 /// Names of pool flags by bit, as Ceph prints them.
 const FLAG_NAMES: [(u32, &str); 17] = [
@@ -124,7 +126,11 @@ fn pool_view(pool: &Pool) -> PoolView {
         pg_placement_num_target: pool.pgp_num,
         pg_num_target: pool.pg_num,
         last_change: pool.changed.to_string(),
-        snap_mode: if pool.snapshots.is_empty() { "selfmanaged" } else { "pool" },
+        snap_mode: if pool.snapshots.is_empty() && !pool.flags.contains(PoolFlags::POOL_SNAPSHOTS) {
+            "selfmanaged"
+        } else {
+            "pool"
+        },
         snap_seq: pool.snapshot_sequence,
         pool_snaps: snapshots.collect(),
         removed_snaps: ranges(&pool.removed_snapshots),
@@ -137,9 +143,8 @@ fn pool_view(pool: &Pool) -> PoolView {
     }
 }
 
-/// Ascending numbers as Ceph prints a set of intervals.
-fn ranges(numbers: &[u64]) -> String {
-    let runs = numbers.chunk_by(|first, second| first.checked_add(1) == Some(*second));
-    let runs: Vec<_> = runs.filter_map(|run| Some(format!("{:x}~{:x}", run.first()?, run.len()))).collect();
+/// As Ceph prints a set of intervals.
+fn ranges(removed: &SnapshotRanges) -> String {
+    let runs: Vec<_> = removed.iter().map(|range| format!("{:x}~{:x}", range.first.0, range.count)).collect();
     format!("[{}]", runs.join(","))
 }

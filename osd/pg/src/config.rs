@@ -55,6 +55,8 @@ pub struct PgConfig {
     pub scan_page_objects: usize,
     /// When and how members read their copies again.
     pub scrub: ScrubConfig,
+    /// Between two handfuls of clones that are trimmed; longer while clients use the group. Ceph: `osd_snap_trim_sleep`.
+    pub snapshot_trim_pause: Duration,
 }
 
 /// When scrubs happen and what they may cost.
@@ -175,6 +177,7 @@ impl PgConfig {
             recovery_chunk_bytes: limits::RECOVERY_CHUNK_BYTES,
             scan_page_objects: limits::SCAN_PAGE_OBJECTS,
             scrub: ScrubConfig::default(),
+            snapshot_trim_pause: Duration::from_millis(20),
         }
     }
 }

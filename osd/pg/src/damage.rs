@@ -37,7 +37,8 @@ impl Pg {
         if self.missing.contains(object) {
             return true;
         }
-        let in_flight = self.writes.objects.get(object).map_or(0, |queue| queue.in_flight);
+        let queue = object.head_of_name();
+        let in_flight = self.writes.objects.get(&queue).map_or(0, |queue| queue.in_flight);
         if self.damage.hopeless.contains(object) || in_flight > 0 || !self.is_past_cursor(object) {
             return false;
         }
@@ -53,7 +54,7 @@ impl Pg {
         self.info_changed = true;
         self.damage.fetched.insert(object.clone(), version);
         self.forget_pushes(object);
-        if self.writes.objects.contains_key(object) {
+        if self.writes.objects.contains_key(&queue) {
             self.recovery.wanted.insert(object.clone());
         }
         self.begin_pull(object, turn);

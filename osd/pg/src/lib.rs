@@ -24,6 +24,7 @@ mod recovery;
 mod repeat;
 mod requests;
 mod scrub;
+mod snapshots;
 mod statistics;
 mod stored;
 mod stray;

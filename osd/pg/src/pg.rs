@@ -35,6 +35,7 @@ use crate::{
     recovery::{Arrival, Recovery},
     requests::RememberedRequests,
     scrub::Scrub,
+    snapshots::trim::Trim,
     statistics::Counters,
     stored::Changes,
     stray::Removal,
@@ -74,6 +75,14 @@ pub(crate) enum Pending {
     ScanMeta(crate::recovery::ScanOwner),
     /// The older version of an object that cannot be found, by the arrival of the order to go back to it.
     RevertLoad(u64),
+    /// Which object holds a snapshot that is read, or all of its name, by the operation's arrival.
+    SnapshotFind(u64),
+    /// What each clone of a listing is, by the operation's arrival.
+    SnapshotList(u64),
+    /// Which object a rollback goes back to.
+    CandidateLoad(ObjectId),
+    /// Which clones are trimmed next.
+    TrimLook,
     /// Objects of a scrub's next chunk.
     ScrubList(u64),
     /// What a digest of that chunk is made of.
@@ -116,6 +125,8 @@ pub struct Pg {
     pub(crate) damage: Damage,
     pub(crate) removal: Option<Removal>,
     pub(crate) watches: Watches,
+
+    pub(crate) trim: Trim,
 
     // Partly durable, partly of this interval.
     pub(crate) scrub: Scrub,
@@ -244,6 +255,7 @@ impl Pg {
             recovery: Recovery::default(),
             damage: Damage::default(),
             scrub: Scrub::default(),
+            trim: Trim::default(),
             removal: None,
             watches: Watches::default(),
             fullness: Fullness::default(),
@@ -289,6 +301,7 @@ impl Pg {
         }
         let mut deadline = self.retry_at.min(self.scrub_deadline());
         if self.is_primary() {
+            deadline = deadline.min(self.trim_deadline());
             deadline = deadline.min(self.leases.renew_at.unwrap_or(Time::FAR_FUTURE));
             if self.peering.stage == Stage::Active {
                 deadline = deadline.min(self.watches.deadline().unwrap_or(Time::FAR_FUTURE));
@@ -389,6 +402,7 @@ impl Pg {
         open_ops.sort_by_key(|open| open.arrival);
         // What the group wanted of itself it wants again when there is still a reason.
         open_ops.retain(|open| open.session != SessionId::OWN);
+        self.trim = Trim::default();
         self.watches.begin_interval(turn.now, self.is_primary());
         let mut transaction = Transaction::new();
         self.abandon_recovery(&mut transaction, turn);
@@ -483,6 +497,10 @@ impl Pg {
             | Pending::ScanList(_)
             | Pending::ScanMeta(_)
             | Pending::RevertLoad(_)
+            | Pending::SnapshotFind(_)
+            | Pending::SnapshotList(_)
+            | Pending::CandidateLoad(_)
+            | Pending::TrimLook
             | Pending::ScrubList(_)
             | Pending::ScrubDigest(_)
             | Pending::RemovalList => unreachable!("a ticket of a question is answered by `ReadDone`"),
@@ -506,6 +524,10 @@ impl Pg {
             Pending::ScanList(owner) => self.continue_scan(owner, results, turn),
             Pending::ScanMeta(owner) => self.finish_scan(owner, results, turn),
             Pending::RemovalList => self.remove_listed(results, turn),
+            Pending::SnapshotFind(arrival) => self.continue_find(arrival, results, turn),
+            Pending::SnapshotList(arrival) => self.continue_snapshot_list(arrival, results, turn),
+            Pending::CandidateLoad(object) => self.continue_candidates(&object, results, turn),
+            Pending::TrimLook => self.continue_trim(results, turn),
             Pending::RevertLoad(arrival) => self.continue_revert(arrival, results, turn),
             Pending::ScrubList(number) => self.continue_chunk_listing(number, results, turn.now),
             Pending::ScrubDigest(number) => self.continue_digests(number, results, turn),
@@ -703,6 +725,7 @@ impl Pg {
             self.progress_recovery(turn);
             self.progress_clean(turn);
             self.progress_scrub(turn);
+            self.progress_trim(turn);
         }
     }
 

@@ -5,14 +5,15 @@
 
 use std::time::Duration;
 
-use types::{ObjectId, StoreReadResult};
+use types::{ObjectId, SnapshotId, StoreReadResult};
 use wire::{OpFailure, OpSuccess, SubOp};
 
 use crate::{
     damage::is_damaged,
     pg::Pg,
+    snapshots::{Candidates, holds},
     turn::Turn,
-    write::{CallOutcomes, Loaded, plan, reads_of},
+    write::{CallOutcomes, Existing, Loaded, plan, reads_of},
 };
 
 impl Pg {
@@ -26,23 +27,31 @@ impl Pg {
     ) {
         let Some(read) = self.writes.reads.get(&arrival) else { return };
         if is_damaged(&results) {
-            let object = read.object.clone();
+            let object = read.source.clone();
             if self.fetch_instead(&object, &results, turn) {
                 self.read_later(arrival, turn);
                 return;
             }
         }
         let Some(read) = self.writes.reads.get(&arrival) else { return };
-        let reads = reads_of(&read.object, &read.open.op.ops, false);
+        let reads = reads_of(&read.source, &read.open.op.ops, false, &Candidates::new());
+        let snapshot = read.open.op.snapshot;
         let mut watched = None;
         let outcome = Loaded::new(&reads, results, None, outcomes)
             .map_err(|error| OpFailure { error, step: None })
-            .and_then(|loaded| {
+            .and_then(|mut loaded| {
+                // What is there may have been written since the snapshot was made, or belong to other snapshots.
+                let is_of_snapshot = |existing: &mut Existing| holds(&read.source, existing, snapshot);
+                if snapshot != SnapshotId::HEAD
+                    && loaded.state.existing.take_if(|there| !is_of_snapshot(there)).is_some()
+                {
+                    loaded.steps.clear();
+                }
                 let info = loaded.state.existing.as_ref().map(|existing| &existing.info);
                 let version = info.map_or(types::LogVersion::ZERO, |info| info.version);
                 let user_version = info.map_or(0, |info| info.user_version);
                 let numbers = crate::write::Numbers { version, user_version };
-                let results = plan(&read.object, &read.open.op, &loaded, numbers)?.results;
+                let results = plan(&read.source, &read.open.op, &loaded, numbers)?.results;
                 watched = info.is_some_and(|info| !info.watchers.is_empty()).then_some(loaded.state);
                 Ok(OpSuccess { version, user_version, results })
             });
@@ -70,7 +79,7 @@ impl Pg {
     }
 
     /// The read waits for a good copy, in its place among the operations on its object.
-    fn read_later(&mut self, arrival: u64, turn: &mut Turn<'_>) {
+    pub(crate) fn read_later(&mut self, arrival: u64, turn: &mut Turn<'_>) {
         let Some(read) = self.writes.reads.remove(&arrival) else { return };
         let object = read.object;
         if let Some(queue) = self.writes.objects.get_mut(&object) {
@@ -78,7 +87,7 @@ impl Pg {
             let at = queue.waiting.partition_point(|waiting| waiting.arrival < arrival);
             queue.waiting.insert(at, read.open);
         }
-        self.recovery.wanted.insert(object.clone());
+        self.recovery.wanted.insert(read.source);
         self.pump(&object, turn);
     }
 

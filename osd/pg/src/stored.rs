@@ -70,7 +70,7 @@ fn request_key(request: RequestId) -> Vec<u8> {
 }
 
 /// An object id in the bytes of a log entry: the one encoding of ids that is fixed for the disk.
-fn encode_object(object: &ObjectId, version: LogVersion) -> Bytes {
+pub(crate) fn encode_object(object: &ObjectId, version: LogVersion) -> Bytes {
     encode_log_entry(&LogEntry {
         kind: LogEntryKind::Modify,
         object: object.clone(),

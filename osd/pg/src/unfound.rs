@@ -115,7 +115,7 @@ impl Pg {
         let entry = self.given_up_entry(&open, &object, LogEntryKind::Delete, prior);
         tracing::warn!(pg = %self.pg, %object, version = %prior, "an operator gives up an object that cannot be found");
         // Its bytes are not known any more; the count of objects is.
-        self.info.objects = self.info.objects.saturating_sub(1);
+        self.info.objects = self.info.objects.saturating_sub(u64::from(!object.is_clone()));
         for peer in self.peers.values_mut() {
             peer.missing.remove(&object);
         }

@@ -18,14 +18,15 @@ mod replicate;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use types::{ClientId, LogVersion, ObjectId, OsdId, RequestId, Time};
+use types::{ClientId, LogVersion, ObjectId, OsdId, RequestId, StoreRead, Time};
 use wire::{ClientOp, OpFailure, Replicate, SubOpResult};
 
-use crate::SessionId;
+use crate::{SessionId, snapshots::Candidates};
 
 pub use calls::{CallOutcomes, ClassCalls};
+pub(crate) use calls::{may_change, writes};
 pub use load::{Loaded, reads_of};
-pub use object::ObjectState;
+pub use object::{Existing, ObjectState};
 pub use plan::{Numbers, plan};
 
 /// The attribute that holds an object's [`wire::ObjectInfo`]. Users cannot name it: their names may not begin with a zero
@@ -52,6 +53,10 @@ pub struct ObjectQueue {
     pub waiting: VecDeque<OpenOp>,
     /// Whether the write in front has asked the store for what it must look at.
     pub loading: bool,
+    /// What it has asked for, with the step that asks.
+    pub asked: Vec<(Option<usize>, StoreRead)>,
+    /// What the write in front may go back to, once that is known.
+    pub candidates: Option<Candidates>,
     /// Reads that have begun.
     pub reads: u32,
     /// Writes that are not on everybody's disk.
@@ -69,7 +74,7 @@ impl ObjectQueue {
 pub struct InFlight {
     /// Whose it is.
     pub open: OpenOp,
-    /// Which object.
+    /// The live object of the name that it changes, whose turn it has.
     pub object: ObjectId,
     /// What is sent to members.
     pub replicate: Box<Replicate>,
@@ -88,8 +93,12 @@ pub struct InFlight {
 pub struct ActiveRead {
     /// Whose it is.
     pub open: OpenOp,
-    /// Which object.
+    /// The live object of its name, whose turn it has.
     pub object: ObjectId,
+    /// The object that is read: the same, or a clone of it.
+    pub source: ObjectId,
+    /// The objects of a listing of clones.
+    pub listed: Vec<ObjectId>,
     /// The answer, once the store gave it; it leaves under a lease.
     pub outcome: Option<Result<wire::OpSuccess, OpFailure>>,
 }

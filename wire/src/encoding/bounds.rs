@@ -163,6 +163,9 @@ pub(super) fn check_sub_op(op: &SubOp) -> Result<()> {
             bound("length of a watcher's answer", payload.len(), limits::NOTIFY_ANSWER_BYTES_MAX)
         }
         SubOp::Unwatch { .. }
+        | SubOp::Rollback(_)
+        | SubOp::ListSnapshots { .. }
+        | SubOp::TrimClone { .. }
         | SubOp::WatchPing { .. }
         | SubOp::ListWatchers
         | SubOp::Read(_)
@@ -210,6 +213,8 @@ pub(super) fn check_client_op(op: &ClientOp) -> Result<()> {
     if op.ops.is_empty() {
         return Err(Error::invalid("an operation has no sub-operation"));
     }
+    let snapshots = op.snapshot_context.snapshots.len();
+    bound("number of snapshots to preserve", snapshots, limits::SNAPSHOTS_IN_CONTEXT_MAX)?;
     let bytes = op.ops.iter().map(sub_op_bytes).fold(0u64, u64::saturating_add);
     if bytes > limits::OPERATION_PAYLOAD_BYTES_MAX as u64 {
         let limit = limits::OPERATION_PAYLOAD_BYTES_MAX;
@@ -256,6 +261,10 @@ pub(super) fn check_sub_op_result(result: &SubOpResult) -> Result<()> {
             bound("number of watchers", answers.len() + missed.len(), limits::WATCHERS_PER_OBJECT_MAX)?;
             let length = |payload: &Bytes| bound("watcher's answer", payload.len(), limits::NOTIFY_ANSWER_BYTES_MAX);
             answers.iter().try_for_each(|answer| length(&answer.payload))
+        }
+        // The live object is one more.
+        SubOpResult::Snapshots { clones, .. } => {
+            bound("number of clones in a page", clones.len(), limits::CLONES_PAGE_MAX + 1)
         }
         SubOpResult::Extents(extents) => {
             extents.iter().try_for_each(|extent| check_object_end(extent.offset, extent.length))

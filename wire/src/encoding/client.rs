@@ -8,8 +8,8 @@ use super::{
     stream::{Decoder, Encoder, WireType},
 };
 use crate::{
-    AllocationHint, ChecksumKind, ClientOp, ClientReply, Comparison, Notification, NotifyAnswer, OpFailure, OpFlags,
-    OpSuccess, OpTarget, SnapshotContext, SubOp, SubOpResult, Watcher,
+    AllocationHint, ChecksumKind, ClientOp, ClientReply, CloneRecord, Comparison, Notification, NotifyAnswer,
+    OpFailure, OpFlags, OpSuccess, OpTarget, SnapshotContext, SubOp, SubOpResult, Watcher,
 };
 
 newtype!(OpFlags);
@@ -17,6 +17,7 @@ enumeration!(Comparison { 1 Equal, 2 NotEqual, 3 Greater, 4 GreaterOrEqual, 5 Le
 enumeration!(ChecksumKind { 1 XxHash32, 2 XxHash64, 3 Crc32c });
 record!(AllocationHint { 1 object_bytes, 2 write_bytes, 3 flags });
 
+record!(CloneRecord { 1 clone, 2 snapshots, 3 size, 4 overlap });
 record!(Watcher { 1 client, 2 cookie, 3 timeout_ms });
 record!(NotifyAnswer { 1 client, 2 cookie, 3 payload });
 record!(Notification {
@@ -71,6 +72,9 @@ choice!(SubOp {
     113 ListWatchers,
     114 Notify { 1 timeout_ms, 2 payload },
     115 NotifyAcknowledge { 1 notify, 2 cookie, 3 payload },
+    116 Rollback(1 snapshot),
+    117 ListSnapshots { 1 after },
+    118 TrimClone { 1 clone, 2 snapshot, 3 cloned_at },
 } check check_sub_op);
 
 record!(SnapshotContext { 1 sequence, 2 snapshots });
@@ -91,6 +95,7 @@ choice!(SubOpResult {
     101 Extents(1 extents),
     102 Watchers(1 watchers),
     103 Notified { 1 answers, 2 missed },
+    104 Snapshots { 1 sequence, 2 clones, 3 next },
 } check check_sub_op_result);
 record!(OpSuccess { 1 version, 2 user_version, 3 results });
 record!(OpFailure { 1 error, 2 step });

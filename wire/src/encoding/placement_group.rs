@@ -9,11 +9,15 @@ use super::{
 };
 use crate::{
     ActivatePg, BackfillPage, ChangedPart, Fullness, LogEntry, LogEntryKind, MissingObject, ObjectDigest, ObjectInfo,
-    PastInterval, PgBody, PgHistory, PgInfo, PgLogSlice, PgMessage, PushChunk, PushSource, Replicate, RequestOutcome,
-    VerifyPage, VerifyRequest,
+    Overlap, PastInterval, PgBody, PgHistory, PgInfo, PgLogSlice, PgMessage, PushChunk, PushSource, Replicate,
+    RequestOutcome, VerifyPage, VerifyRequest,
 };
 
-record!(ObjectInfo { 1 version, 2 user_version, 3 modified_ms, 4 size, 5 snapshot_context, 100 allocation_hint, 101 watchers });
+record!(ObjectInfo {
+    1 version, 2 user_version, 3 modified_ms, 4 size, 5 snapshot_context, 100 allocation_hint, 101 watchers,
+    102 overlap, 103 cloned_at,
+});
+record!(Overlap { 1 clone, 2 extents });
 
 enumeration!(LogEntryKind { 1 Modify, 2 Delete, 3 Failed });
 

@@ -40,6 +40,17 @@ fn keys(count: usize) -> Vec<Vec<u8>> {
 }
 
 #[test]
+fn both_sides_of_the_bound_on_snapshots_to_preserve() {
+    let preserving = |count: usize| {
+        let snapshots = (1..=count as u64).rev().map(types::SnapshotId).collect();
+        let snapshot_context = wire::SnapshotContext { sequence: count as u64, snapshots };
+        ClientOp { snapshot_context, ..samples::client_op(vec![SubOp::Stat]) }
+    };
+    read_op(preserving(limits::SNAPSHOTS_IN_CONTEXT_MAX)).expect("just inside");
+    assert_refused(read_op(preserving(limits::SNAPSHOTS_IN_CONTEXT_MAX + 1)), "snapshots to preserve");
+}
+
+#[test]
 fn both_sides_of_every_bound_on_steps() {
     check_step("attribute name", limits::XATTR_NAME_BYTES_MAX, |n| SubOp::GetXattr(vec![b'x'; n]));
     check_step("attribute name", limits::XATTR_NAME_BYTES_MAX, |n| SubOp::RemoveXattr(vec![b'x'; n]));

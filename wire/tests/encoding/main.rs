@@ -166,6 +166,7 @@ fn bytes_of_persisted_values_are_fixed() {
         ("past_intervals", hex(encode_past_intervals(&samples::past_intervals()))),
         ("missing_object", hex(encode_missing_object(&samples::missing_object()))),
         ("object_info hinted", hex(encode_object_info(&samples::hinted_object_info()))),
+        ("object_info clone", hex(encode_object_info(&samples::clone_info()))),
         ("object_info watched", hex(encode_object_info(&samples::watched_object_info()))),
         ("log_entry with outputs", hex(encode_log_entry(&samples::log_entry_with_outputs()))),
         ("request_outcome with outputs", hex(encode_request_outcome(&samples::request_outcome_with_outputs()))),
@@ -185,6 +186,7 @@ fn bytes_of_persisted_values_are_fixed() {
     check_persisted(&golden, "missing_object", &samples::missing_object(), decode_missing_object);
     check_persisted(&golden, "object_info hinted", &samples::hinted_object_info(), decode_object_info);
     check_persisted(&golden, "log_entry with outputs", &samples::log_entry_with_outputs(), decode_log_entry);
+    check_persisted(&golden, "object_info clone", &samples::clone_info(), decode_object_info);
     check_persisted(&golden, "object_info watched", &samples::watched_object_info(), decode_object_info);
     let remembered = samples::request_outcome_with_outputs();
     check_persisted(&golden, "request_outcome with outputs", &remembered, decode_request_outcome);

@@ -21,7 +21,7 @@ use wire::{
 mod object_operations;
 
 pub use object_operations::{
-    hinted_object_info, log_entry_with_outputs, request_outcome_with_outputs, watched_object_info,
+    clone_info, hinted_object_info, log_entry_with_outputs, request_outcome_with_outputs, watched_object_info,
 };
 
 /// Bytes that ride in the payload.
@@ -82,6 +82,8 @@ fn omap() -> BTreeMap<Vec<u8>, Bytes> {
 
 pub fn object_info() -> ObjectInfo {
     ObjectInfo {
+        overlap: None,
+        cloned_at: None,
         version: version(9),
         user_version: 8,
         modified_ms: 1_700_000_000_000,

@@ -39,7 +39,7 @@ fn map_of(epoch: u32, acting: impl Fn(u32) -> Vec<u32>) -> ClusterMap {
         applications: BTreeMap::new(),
         snapshot_sequence: 0,
         snapshots: BTreeMap::new(),
-        removed_snapshots: Vec::new(),
+        removed_snapshots: types::SnapshotRanges::default(),
         options: BTreeMap::new(),
         created: Epoch(1),
         changed: Epoch(1),

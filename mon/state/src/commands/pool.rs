@@ -71,7 +71,7 @@ pub(super) fn create(view: &View<'_>, draft: &mut Draft, arguments: &Arguments) 
         applications: BTreeMap::new(),
         snapshot_sequence: 0,
         snapshots: BTreeMap::new(),
-        removed_snapshots: Vec::new(),
+        removed_snapshots: types::SnapshotRanges::default(),
         options: BTreeMap::new(),
         created: map.epoch,
         changed: map.epoch,

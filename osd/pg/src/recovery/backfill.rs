@@ -17,6 +17,7 @@ use super::ScanOwner;
 use crate::{
     AfterCommit,
     pg::{Pending, Pg},
+    snapshots::before_name,
     turn::Turn,
 };
 
@@ -43,6 +44,8 @@ pub struct Backfill {
     since_told: usize,
     own: Option<Page>,
     theirs: Option<Page>,
+    /// Whether the page that is being listed begins where the scan is no longer.
+    own_listing_void: bool,
     /// What was written while the page here was being listed.
     own_listing: Option<BTreeMap<ObjectId, Option<LogVersion>>>,
     asked: Option<(Cursor, Time)>,
@@ -61,6 +64,7 @@ impl Backfill {
             since_told: 0,
             own: None,
             theirs: None,
+            own_listing_void: false,
             own_listing: None,
             asked: None,
             in_flight: BTreeSet::new(),
@@ -70,7 +74,22 @@ impl Backfill {
     /// Up to where the target's copy is good.
     fn good_to(&self) -> Cursor {
         let first = self.in_flight.first().filter(|_| !planted(Bug::BackfillCursorTooFar));
-        first.map_or(self.passed.clone(), |object| Cursor::Before(object.clone()))
+        not_within_name(first.map_or(self.passed.clone(), |object| Cursor::Before(object.clone())))
+    }
+
+    /// Goes back to before a name when the scan is within it: what is about to be made has its place before `passed`. What
+    /// the target has been told lies before every name that was not passed whole.
+    fn leave_name(&mut self, clone: &ObjectId) -> bool {
+        if !self.passed.is_past(clone) || self.passed.is_past(&clone.head_of_name()) {
+            return false;
+        }
+        self.passed = before_name(clone);
+        self.own = None;
+        self.own_listing_void = self.own_listing.is_some();
+        self.theirs = None;
+        self.asked = None;
+        self.in_flight.retain(|object| !object.is_of_same_name(clone));
+        true
     }
 
     fn note_change(&mut self, entry: &LogEntry) {
@@ -88,6 +107,14 @@ impl Backfill {
         if let Some(page) = self.own.as_mut().filter(|page| page.end.is_past(&entry.object)) {
             page.set(&entry.object, version);
         }
+    }
+}
+
+/// The cursor, or before the name within which it lies: a target's copy has all of a name or nothing.
+fn not_within_name(cursor: Cursor) -> Cursor {
+    match cursor {
+        Cursor::Before(object) if !object.is_pg_meta() && object <= object.head_of_name() => before_name(&object),
+        other => other,
     }
 }
 
@@ -113,6 +140,15 @@ enum Step {
 }
 
 impl Pg {
+    /// A clone is about to be made: no scan stands between it and its live object, so that a target gets both or neither.
+    pub(crate) fn leave_name_of(&mut self, clone: &ObjectId) {
+        for (target, backfill) in &mut self.recovery.backfills {
+            if backfill.leave_name(clone) {
+                self.recovery.pushes.retain(|(object, to), _| to != target || !object.is_of_same_name(clone));
+            }
+        }
+    }
+
     /// A write changes what a listed page says.
     pub(crate) fn note_scanned_change(&mut self, entry: &LogEntry) {
         for backfill in self.recovery.backfills.values_mut() {
@@ -230,6 +266,9 @@ impl Pg {
     pub(crate) fn take_own_page(&mut self, target: OsdId, objects: Vec<(ObjectId, LogVersion)>, end: Cursor) {
         let Some(backfill) = self.recovery.backfills.get_mut(&target) else { return };
         let Some(changed) = backfill.own_listing.take() else { return };
+        if std::mem::take(&mut backfill.own_listing_void) {
+            return;
+        }
         let mut page = Page { end, objects: objects.into_iter().collect() };
         for (object, version) in changed {
             if page.end.is_past(&object) {
@@ -244,6 +283,7 @@ impl Pg {
             && let Some(backfill) = self.recovery.backfills.get_mut(target)
         {
             backfill.own_listing = None;
+            backfill.own_listing_void = false;
         }
     }
 

@@ -13,6 +13,7 @@ use super::{Position, Receiving, temporary_of};
 use crate::{
     AfterCommit,
     pg::{Pending, Pg},
+    snapshots::index,
     turn::Turn,
     write::OBJECT_INFO_XATTR,
 };
@@ -237,6 +238,9 @@ impl Pg {
             transaction.push(StoreOp::Clone { source: temporary.clone(), target: object.clone() });
             transaction.push(StoreOp::Remove { object: temporary });
             self.changes.remove_temporary(receiving.version);
+        }
+        if let Some(info) = &chunk.info {
+            transaction.ops.extend(index::enter(self.pg, object, info));
         }
         self.missing.remove(object, &mut self.changes);
         self.info_changed = true;

@@ -74,7 +74,7 @@ impl Pg {
     fn recover_wanted(&mut self, turn: &mut Turn<'_>) {
         let limit = self.config.recovery_objects_in_flight * WANTED_IN_FLIGHT_FACTOR;
         for object in std::mem::take(&mut self.recovery.wanted) {
-            let still = self.writes.objects.contains_key(&object);
+            let still = self.writes.objects.contains_key(&object.head_of_name());
             if !still || !self.missing.contains(&object) && self.is_writable(&object) {
                 self.pump(&object, turn);
                 continue;

@@ -1,7 +1,7 @@
 //! An operation arrives: is it for us, has it been done already, may its object be used?
 
 use types::{
-    Error, ObjectId, OsdId,
+    Cursor, Error, ObjectId, OsdId, SnapshotId, StoreRead, StoreReadResult, limits,
     simulation::{Bug, planted},
 };
 use wire::{
@@ -19,6 +19,7 @@ use crate::{
     log::outcome_of,
     peering::Stage,
     pg::{Pending, Pg},
+    snapshots::{Candidates, check_snapshots, is_trim, rollback_of},
     turn::Turn,
 };
 
@@ -108,6 +109,11 @@ impl Pg {
         if self.is_repeat(&open, &object, turn) {
             return;
         }
+        // A snapshot that was removed never comes back, so this need not be remembered either.
+        if let Err(error) = self.check_not_removed(&open.op) {
+            self.reply(&open, Err(OpFailure { error, step: None }), turn);
+            return;
+        }
         self.writes.objects.entry(object.clone()).or_default().waiting.push_back(open);
         self.pump(&object, turn);
     }
@@ -150,6 +156,9 @@ impl Pg {
 
     /// Begins what can begin on the object, in order.
     pub(crate) fn pump(&mut self, object: &ObjectId, turn: &mut Turn<'_>) {
+        if object.is_clone() {
+            return self.pump(&object.head_of_name(), turn);
+        }
         while self.begin_next(object, turn) {}
         if self.writes.objects.get(object).is_some_and(super::ObjectQueue::is_idle) {
             self.writes.objects.remove(object);
@@ -178,13 +187,18 @@ impl Pg {
     }
 
     fn begin_write(&mut self, object: &ObjectId, turn: &mut Turn<'_>) -> bool {
-        let is_writable = self.is_writable(object);
         let Some(queue) = self.writes.objects.get(object) else { return false };
+        let Some(front) = queue.waiting.front() else { return false };
+        if self.must_put_trim_off(front) {
+            self.put_trim_off();
+            return self.pop_waiting(object).is_some();
+        }
         if queue.reads > 0 {
             return false;
         }
-        if !is_writable {
-            self.recovery.wanted.insert(object.clone());
+        let unwritable = self.unwritable(object, &front.op);
+        if !unwritable.is_empty() {
+            self.recovery.wanted.extend(unwritable);
             return false;
         }
         if self.is_held_by_scrub(object) && !self.preempt_scrub(turn.now) {
@@ -201,20 +215,41 @@ impl Pg {
             self.reply(&open, Err(OpFailure { error, step: None }), turn);
             return true;
         }
-        let reads = reads_of(object, &front.op.ops, queue.state.is_some());
+        if self.find_candidates(object, turn) {
+            return false;
+        }
+        let Some(queue) = self.writes.objects.get(object) else { return false };
+        let Some(front) = queue.waiting.front() else { return false };
+        let none = Candidates::new();
+        let mut asked =
+            reads_of(object, &front.op.ops, queue.state.is_some(), queue.candidates.as_ref().unwrap_or(&none));
+        let is_absent = queue.state.as_ref().is_none_or(|state| state.existing.is_none());
+        if is_absent && self.has_snapshots(&front.op) {
+            asked.push((None, newer_clones(object, self.context_of(&front.op, 0).sequence)));
+        }
         let calls = ClassCalls::of(object, &front.op, queue.state.as_ref());
-        if !reads.is_empty() || calls.is_some() {
-            let reads = reads.into_iter().map(|(_, read)| read).collect();
+        if !asked.is_empty() || calls.is_some() {
+            let reads = asked.iter().map(|(_, read)| read.clone()).collect();
             if let Some(queue) = self.writes.objects.get_mut(object) {
                 queue.loading = true;
+                queue.asked = asked;
             }
             self.read_and_call(reads, calls, Pending::WriteLoad(object.clone()), turn);
             return false;
         }
         let state = queue.state.clone().unwrap_or_default();
+        let candidates = queue.candidates.clone().unwrap_or_default();
         let Some(open) = self.pop_waiting(object) else { return false };
-        self.execute_write(open, object, &Loaded { state, ..Loaded::default() }, turn);
+        self.execute_write(open, object, Loaded { state, candidates, ..Loaded::default() }, turn);
         true
+    }
+
+    /// What must be recovered, or have arrived, before the write in front may begin.
+    fn unwritable(&self, object: &ObjectId, op: &ClientOp) -> Vec<ObjectId> {
+        if rollback_of(&op.ops).is_some() || is_trim(&op.ops) {
+            return self.unwritable_of_name(object);
+        }
+        if self.is_writable(object) { Vec::new() } else { vec![object.clone()] }
     }
 
     fn begin_read(&mut self, object: &ObjectId, turn: &mut Turn<'_>) -> bool {
@@ -222,7 +257,16 @@ impl Pg {
         if queue.in_flight > 0 && !planted(Bug::ReadDuringWrite) {
             return false;
         }
-        if self.missing.contains(object) && !planted(Bug::MissingObjectRead) {
+        let Some(front) = queue.waiting.front() else { return false };
+        let looks_at_clones =
+            front.op.snapshot != SnapshotId::HEAD || matches!(front.op.ops[..], [SubOp::ListSnapshots { .. }]);
+        if looks_at_clones {
+            let missing = self.missing_of_name(object);
+            if !missing.is_empty() {
+                self.recovery.wanted.extend(missing);
+                return false;
+            }
+        } else if self.missing.contains(object) && !planted(Bug::MissingObjectRead) {
             self.recovery.wanted.insert(object.clone());
             return false;
         }
@@ -230,40 +274,63 @@ impl Pg {
         if let Some(queue) = self.writes.objects.get_mut(object) {
             queue.reads += 1;
         }
-        let reads = reads_of(object, &open.op.ops, false).into_iter().map(|(_, read)| read).collect();
-        let calls = ClassCalls::of(object, &open.op, None);
-        self.read_and_call(reads, calls, Pending::ReadLoad(open.arrival), turn);
-        self.writes.reads.insert(open.arrival, ActiveRead { open, object: object.clone(), outcome: None });
+        let arrival = open.arrival;
+        let (object, source, listed) = (object.clone(), object.clone(), Vec::new());
+        self.writes.reads.insert(arrival, ActiveRead { open, object, source, listed, outcome: None });
+        if looks_at_clones {
+            self.find_snapshot(arrival, turn);
+        } else {
+            self.load_read(arrival, turn);
+        }
         true
     }
 
-    fn pop_waiting(&mut self, object: &ObjectId) -> Option<OpenOp> {
-        self.writes.objects.get_mut(object)?.waiting.pop_front()
+    /// Asks for what a read wants of the object that it has found.
+    pub(crate) fn load_read(&mut self, arrival: u64, turn: &mut Turn<'_>) {
+        let Some(read) = self.writes.reads.get(&arrival) else { return };
+        let reads = reads_of(&read.source, &read.open.op.ops, false, &Candidates::new());
+        let reads = reads.into_iter().map(|(_, read)| read).collect();
+        let calls = ClassCalls::of(&read.source, &read.open.op, None);
+        self.read_and_call(reads, calls, Pending::ReadLoad(arrival), turn);
+    }
+
+    pub(crate) fn pop_waiting(&mut self, object: &ObjectId) -> Option<OpenOp> {
+        let queue = self.writes.objects.get_mut(object)?;
+        queue.candidates = None;
+        queue.waiting.pop_front()
     }
 
     /// The store has answered what a write must look at.
     pub(crate) fn continue_write(
         &mut self,
         object: &ObjectId,
-        results: Vec<types::Result<types::StoreReadResult>>,
+        results: Vec<types::Result<StoreReadResult>>,
         outcomes: CallOutcomes,
         turn: &mut Turn<'_>,
     ) {
-        let is_writable = self.is_writable(object);
         let Some(queue) = self.writes.objects.get_mut(object) else { return };
         queue.loading = false;
-        if is_damaged(&results) && self.fetch_instead(object, &results, turn) {
+        let asked = std::mem::take(&mut queue.asked);
+        if let Some(damaged) = damaged_object(&asked, &results)
+            && self.fetch_instead(&damaged, &results, turn)
+        {
             return;
         }
-        let Some(queue) = self.writes.objects.get_mut(object) else { return };
+        let Some(queue) = self.writes.objects.get(object) else { return };
         // A scan may have begun to copy the object meanwhile: then the write begins anew afterwards.
-        if is_writable && let Some(open) = queue.waiting.pop_front() {
-            let known = queue.state.clone();
-            let reads = reads_of(object, &open.op.ops, known.is_some());
-            match Loaded::new(&reads, results, known, outcomes) {
-                Ok(loaded) => self.execute_write(open, object, &loaded, turn),
+        let is_writable = queue.waiting.front().is_some_and(|front| self.unwritable(object, &front.op).is_empty());
+        let (known, candidates) = (queue.state.clone(), queue.candidates.clone().unwrap_or_default());
+        if is_writable && let Some(open) = self.pop_waiting(object) {
+            match Loaded::new(&asked, results, known, outcomes) {
+                Ok(loaded) => self.execute_write(open, object, Loaded { candidates, ..loaded }, turn),
                 // What the store cannot read is the same at a repeat; nothing took effect.
-                Err(error) => self.reply(&open, Err(OpFailure { error, step: None }), turn),
+                Err(error) => {
+                    if is_trim(&open.op.ops) {
+                        tracing::warn!(pg = %self.pg, %object, %error, "cannot read a clone that is to be trimmed");
+                        self.leave_trim();
+                    }
+                    self.reply(&open, Err(OpFailure { error, step: None }), turn);
+                }
             }
         }
         self.pump(object, turn);
@@ -328,9 +395,7 @@ fn answer_again(known: RequestOutcome, steps: usize) -> Result<OpSuccess, OpFail
 
 /// What is wrong with the operation itself, whatever the object is: the same at every repeat, so it need not be remembered.
 fn check_op(op: &ClientOp) -> Result<(), Error> {
-    if op.snapshot != types::SnapshotId::HEAD {
-        return Err(Error::invalid("this pool has no snapshots"));
-    }
+    check_snapshots(op)?;
     if op.ops.is_empty() {
         return Err(Error::invalid("an operation has at least one step"));
     }
@@ -348,6 +413,34 @@ fn check_op(op: &ClientOp) -> Result<(), Error> {
     Ok(())
 }
 
+/// The question for clones newer than a write's snapshots, of an object that does not exist: who made those knew of newer
+/// snapshots, and no number is given twice.
+fn newer_clones(object: &ObjectId, sequence: u64) -> StoreRead {
+    let first = ObjectId { generation: 0, ..object.at_snapshot(SnapshotId(sequence.saturating_add(1))) };
+    StoreRead::List {
+        begin: Cursor::Before(first),
+        end: Cursor::Before(object.clone()),
+        objects_max: limits::SCAN_PAGE_OBJECTS,
+    }
+}
+
+/// Which object it is that the store cannot read.
+fn damaged_object(
+    asked: &[(Option<usize>, StoreRead)],
+    results: &[Result<StoreReadResult, Error>],
+) -> Option<ObjectId> {
+    let mut pairs = asked.iter().zip(results);
+    let (_, read) = pairs.find(|(_, result)| is_damaged(std::slice::from_ref(result)))?.0;
+    match read {
+        StoreRead::Meta { object }
+        | StoreRead::Data { object, .. }
+        | StoreRead::Extents { object, .. }
+        | StoreRead::Omap { object, .. }
+        | StoreRead::OmapKeys { object, .. } => Some(object.clone()),
+        StoreRead::List { .. } => None,
+    }
+}
+
 /// Whether the operation may need more space than it frees.
 fn takes_space(op: &ClientOp) -> bool {
     let frees = |step: &SubOp| {
@@ -361,6 +454,7 @@ fn takes_space(op: &ClientOp) -> bool {
                 | SubOp::OmapRemoveKeys(_)
                 | SubOp::OmapRemoveRange(..)
                 | SubOp::OmapClear
+                | SubOp::TrimClone { .. }
         )
     };
     !op.ops.iter().filter(|step| may_change(step)).all(frees)

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use types::{Error, Extent, ObjectId, Result, StoreRead, StoreReadResult, limits};
-use wire::SubOp;
+use types::{Error, Extent, ObjectId, Result, SnapshotId, StoreRead, StoreReadResult, limits};
+use wire::{SnapshotContext, SubOp};
+
+use crate::snapshots::Candidates;
 
 use super::{ObjectState, calls::CallOutcomes};
 
@@ -12,6 +14,12 @@ use super::{ObjectState, calls::CallOutcomes};
 pub struct Loaded {
     /// The object.
     pub state: ObjectState,
+    /// Which snapshots it preserves, when it is a write: all that the operation and the pool name.
+    pub context: SnapshotContext,
+    /// The newest clone that is newer than those snapshots, if the object does not exist.
+    pub newest_clone: Option<SnapshotId>,
+    /// What a rollback may go back to.
+    pub candidates: Candidates,
     /// Per step that asked for more: the answers, in the order of its questions.
     pub steps: BTreeMap<usize, Vec<StoreReadResult>>,
     /// Per step that is a call: what it came to.
@@ -20,12 +28,22 @@ pub struct Loaded {
 
 /// The questions of an operation: first the object itself unless it is known, then those of each step that needs more,
 /// with its index.
-pub fn reads_of(object: &ObjectId, ops: &[SubOp], is_known: bool) -> Vec<(Option<usize>, StoreRead)> {
+pub fn reads_of(
+    object: &ObjectId,
+    ops: &[SubOp],
+    is_known: bool,
+    candidates: &Candidates,
+) -> Vec<(Option<usize>, StoreRead)> {
     let mut reads = Vec::new();
     if !is_known {
         reads.push((None, StoreRead::Meta { object: object.clone() }));
     }
     for (index, op) in ops.iter().enumerate() {
+        if let Some(Some(candidate)) = candidates.get(&index)
+            && candidate.is_clone()
+        {
+            reads.push((Some(index), StoreRead::Meta { object: candidate.clone() }));
+        }
         reads.extend(reads_of_step(object, op).into_iter().map(|read| (Some(index), read)));
     }
     reads
@@ -62,6 +80,7 @@ fn reads_of_step(object: &ObjectId, op: &SubOp) -> Vec<StoreRead> {
         SubOp::OmapGetRange { begin, keys_max, .. } => {
             vec![StoreRead::OmapKeys { object: object(), keys: vec![begin.clone()] }, page(begin, b"", *keys_max)]
         }
+        SubOp::TrimClone { clone, .. } => vec![StoreRead::Meta { object: object().at_snapshot(*clone) }],
         SubOp::OmapGetKeys(keys) => vec![StoreRead::OmapKeys { object: object(), keys: keys.clone() }],
         SubOp::CompareOmap { key, .. } => vec![StoreRead::OmapKeys { object: object(), keys: vec![key.clone()] }],
         _ => Vec::new(),
@@ -76,13 +95,17 @@ impl Loaded {
         known: Option<ObjectState>,
         calls: CallOutcomes,
     ) -> Result<Self> {
-        let mut loaded = Self { state: known.unwrap_or_default(), steps: BTreeMap::new(), calls };
+        let mut loaded = Self { state: known.unwrap_or_default(), calls, ..Self::default() };
         if reads.len() != results.len() {
             return Err(Error::internal("the store answered another number of questions than it was asked"));
         }
         for ((step, _), result) in reads.iter().zip(results) {
             match (step, result?) {
                 (None, StoreReadResult::Meta(meta)) => loaded.state = ObjectState::new(meta)?,
+                (None, StoreReadResult::List { objects, .. }) => {
+                    let clones = objects.iter().filter(|listed| listed.generation == types::GENERATION_NONE);
+                    loaded.newest_clone = clones.map(|clone| clone.snapshot).max();
+                }
                 (None, _) => return Err(Error::internal("the store answered another question than it was asked")),
                 (Some(step), result) => loaded.steps.entry(*step).or_default().push(result),
             }

@@ -12,11 +12,15 @@
 mod change;
 mod checksum;
 mod look;
+mod preserve;
 mod watch;
 
 use bytes::Bytes;
 use types::{ClientId, Error, Extent, LogVersion, ObjectId, ObjectMeta, StoreOp, Transaction, limits};
-use wire::{AllocationHint, ClientOp, ObjectInfo, OpFailure, SubOp, SubOpResult, Watcher, encode_object_info};
+use wire::{
+    AllocationHint, ClientOp, ObjectInfo, OpFailure, Overlap, SnapshotContext, SubOp, SubOpResult, Watcher,
+    encode_object_info,
+};
 
 use super::{
     Loaded, OBJECT_INFO_XATTR, ObjectState,
@@ -35,6 +39,19 @@ pub struct Effect {
     pub changed: Option<Vec<Extent>>,
     /// What class methods that may write answered, by step.
     pub outputs: Vec<(u32, Bytes)>,
+    /// What was made of the object before it changed.
+    pub clone: Option<NewClone>,
+    /// The entry of the object; that of a clone comes before it.
+    pub version: LogVersion,
+}
+
+/// A clone that preserves what an object was.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewClone {
+    /// Which object.
+    pub object: ObjectId,
+    /// What it is.
+    pub info: ObjectInfo,
 }
 
 /// What an operation comes to.
@@ -85,9 +102,15 @@ fn answer_bytes(result: &SubOpResult) -> usize {
         | SubOpResult::Notified { .. }
         | SubOpResult::Stat { .. }
         | SubOpResult::Extents(_)
+        | SubOpResult::Snapshots { .. }
         | SubOpResult::List { .. }
         | SubOpResult::Inconsistents { .. } => 0,
     }
+}
+
+/// Whether nothing of the object changes but who watches it.
+fn changes_only_watches(ops: &[SubOp]) -> bool {
+    ops.iter().all(|step| matches!(step, SubOp::Watch { .. } | SubOp::Unwatch { .. }) || !may_change(step))
 }
 
 struct Planner<'a> {
@@ -106,12 +129,18 @@ struct Planner<'a> {
     omap_touched: bool,
     outputs: Vec<(u32, Bytes)>,
     output_bytes: usize,
+    /// What will be made of the object as it was, and what the object still shares with it or with an older clone.
+    preserved: Option<SnapshotContext>,
+    overlap: Option<Overlap>,
 }
 
 impl<'a> Planner<'a> {
     fn new(object: &'a ObjectId, op: &ClientOp, loaded: &'a Loaded) -> Self {
         let existing = loaded.state.existing.as_ref();
+        let (preserved, overlap) = preserve::beginning(op, loaded);
         Self {
+            preserved,
+            overlap,
             client: op.request.client,
             object,
             loaded,
@@ -147,6 +176,7 @@ impl<'a> Planner<'a> {
             SubOp::Call { .. } => self.call(index, step),
             SubOp::Watch { cookie, timeout_ms } => self.watch(*cookie, *timeout_ms),
             SubOp::Unwatch { cookie } => self.unwatch(*cookie),
+            SubOp::Rollback(snapshot) => self.roll_back(index, *snapshot).map(|()| SubOpResult::Done),
             _ if step.is_write() => self.write(step).map(|()| SubOpResult::Done),
             _ => self.look(index, step),
         }
@@ -176,22 +206,28 @@ impl<'a> Planner<'a> {
     }
 
     fn finish(mut self, op: &ClientOp, numbers: Numbers) -> Effect {
-        let only_watches =
-            |step: &SubOp| matches!(step, SubOp::Watch { .. } | SubOp::Unwatch { .. }) || !may_change(step);
-        let (user_version, modified_ms) = if op.ops.iter().all(only_watches) {
+        let (user_version, modified_ms) = if changes_only_watches(&op.ops) {
             (self.user_version, self.modified_ms)
         } else {
             (numbers.user_version, op.modified_ms)
         };
+        let clone = self.make_clone(op, numbers.version);
+        let version = match &clone {
+            Some(clone) => clone.info.version.next_in(numbers.version.epoch),
+            None => numbers.version,
+        };
+        let snapshot_context = SnapshotContext { sequence: self.sequence(op), snapshots: Vec::new() };
         let existing = self.now.take().map(|meta| {
             let info = ObjectInfo {
-                version: numbers.version,
+                version,
                 user_version,
                 modified_ms,
                 size: meta.size,
-                snapshot_context: op.snapshot_context.clone(),
+                snapshot_context,
                 allocation_hint: self.allocation_hint,
                 watchers: self.watchers,
+                overlap: self.overlap.and_then(preserve::bounded),
+                cloned_at: None,
             };
             Existing { meta, info }
         });
@@ -204,6 +240,8 @@ impl<'a> Planner<'a> {
             next: ObjectState { existing },
             changed: self.changed,
             outputs: self.outputs,
+            clone,
+            version,
         }
     }
 }

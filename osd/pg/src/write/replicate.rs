@@ -10,23 +10,49 @@ use types::{
 };
 use wire::{LogEntry, LogEntryKind, OpFailure, OpSuccess, PgBody, Replicate, SubOpResult};
 
-use super::{InFlight, Loaded, OpenOp, plan, plan::Numbers};
+use super::{
+    InFlight, Loaded, OpenOp, plan,
+    plan::{NewClone, Numbers},
+};
 use crate::{
     AfterCommit, SessionId,
     pg::{Pending, Pg},
+    snapshots::is_trim,
     turn::Turn,
 };
 
 /// A write with its entry, before it is numbered among those in flight.
 struct Planned {
-    entry: LogEntry,
+    /// Of the clone, when one is made, and of the object.
+    entries: Vec<LogEntry>,
     transaction: Transaction,
     outcome: Result<Vec<SubOpResult>, OpFailure>,
 }
 
+/// A clone is an object of its own, so it has an entry of its own, just before the one of the write that makes it.
+fn entry_of_clone(clone: NewClone, write: &LogEntry) -> LogEntry {
+    LogEntry {
+        kind: LogEntryKind::Modify,
+        object: clone.object,
+        version: clone.info.version,
+        prior_version: LogVersion::ZERO,
+        user_version: clone.info.user_version,
+        request: None,
+        failure: None,
+        modified_ms: write.modified_ms,
+        changed: None,
+        rollback: Bytes::new(),
+        outputs: Vec::new(),
+    }
+}
+
 impl Pg {
     /// Plans the write on what was loaded and sends it on its way.
-    pub(super) fn execute_write(&mut self, open: OpenOp, object: &ObjectId, loaded: &Loaded, turn: &mut Turn<'_>) {
+    pub(super) fn execute_write(&mut self, open: OpenOp, object: &ObjectId, loaded: Loaded, turn: &mut Turn<'_>) {
+        if is_trim(&open.op.ops) {
+            return self.execute_trim(open, object, &loaded, turn);
+        }
+        let loaded = self.with_snapshots(&open, object, loaded);
         let version = self.log.head().next_in(self.map.epoch());
         let numbers = Numbers { version, user_version: self.info.last_user_version + 1 };
         let before = loaded.state.existing.as_ref();
@@ -43,10 +69,11 @@ impl Pg {
             rollback: Bytes::new(),
             outputs: Vec::new(),
         };
-        let planned = match plan(object, &open.op, loaded, numbers) {
+        let planned = match plan(object, &open.op, &loaded, numbers) {
             Ok(plan) => {
                 let effect = plan.effect.expect("a write has an effect");
                 let after = effect.next.existing.as_ref();
+                entry.version = effect.version;
                 entry.kind = if after.is_some() { LogEntryKind::Modify } else { LogEntryKind::Delete };
                 // Removing counts as a change; who only begins or ends to watch changes nothing for users.
                 entry.user_version = after.map_or(numbers.user_version, |existing| existing.info.user_version);
@@ -62,17 +89,45 @@ impl Pg {
                 self.hear_watcher(&open, object, &effect.next, turn);
                 let queue = self.writes.objects.entry(object.clone()).or_default();
                 queue.state = Some(effect.next);
-                Planned { entry, transaction: effect.transaction, outcome: Ok(plan.results) }
+                let clone = effect.clone.map(|clone| entry_of_clone(clone, &entry));
+                let entries = clone.into_iter().chain([entry]).collect();
+                Planned { entries, transaction: effect.transaction, outcome: Ok(plan.results) }
             }
             Err(failure) => {
                 entry.failure = Some(failure.clone());
                 let queue = self.writes.objects.entry(object.clone()).or_default();
                 queue.state = Some(loaded.state.clone());
-                Planned { entry, transaction: Transaction::new(), outcome: Err(failure) }
+                Planned { entries: vec![entry], transaction: Transaction::new(), outcome: Err(failure) }
             }
         };
         let theirs = planned.transaction.clone();
         self.submit(open, planned, theirs, turn);
+    }
+
+    /// What the plan must know of the name's snapshots besides.
+    fn with_snapshots(&self, open: &OpenOp, object: &ObjectId, mut loaded: Loaded) -> Loaded {
+        let existing = loaded.state.existing.as_ref();
+        let since = existing.map_or(0, |existing| existing.info.snapshot_context.sequence);
+        loaded.context = self.context_of(&open.op, since);
+        // A clone that is missing here is not listed, but its number is known.
+        if existing.is_none() {
+            let missing = self.missing_of_name(object).into_iter().filter(ObjectId::is_clone);
+            loaded.newest_clone = missing.map(|clone| clone.snapshot).chain(loaded.newest_clone).max();
+        }
+        loaded
+    }
+
+    /// The write of a trim.
+    pub(crate) fn submit_trim(
+        &mut self,
+        open: OpenOp,
+        entry: LogEntry,
+        transaction: Transaction,
+        results: Vec<SubOpResult>,
+        turn: &mut Turn<'_>,
+    ) {
+        let theirs = transaction.clone();
+        self.submit(open, Planned { entries: vec![entry], transaction, outcome: Ok(results) }, theirs, turn);
     }
 
     /// An entry by which an object that cannot be found is given up. `theirs` empty: every other member lacks the object
@@ -85,14 +140,18 @@ impl Pg {
         results: Vec<SubOpResult>,
         turn: &mut Turn<'_>,
     ) {
-        self.submit(open, Planned { entry, transaction: own, outcome: Ok(results) }, theirs, turn);
+        self.submit(open, Planned { entries: vec![entry], transaction: own, outcome: Ok(results) }, theirs, turn);
     }
 
     /// Local commit and messages to all leave together.
     fn submit(&mut self, open: OpenOp, planned: Planned, theirs: Transaction, turn: &mut Turn<'_>) {
-        let Planned { entry, transaction, outcome } = planned;
+        let Planned { entries, transaction, outcome } = planned;
+        let entry = entries.last().expect("a write has an entry");
         let (object, version) = (entry.object.clone(), entry.version);
         let user_version = entry.user_version;
+        if let [clone, _] = &entries[..] {
+            self.leave_name_of(&clone.object);
+        }
         let previous = self.log.head();
         let trim_to = self.log.trim_target(
             self.config.log_entries_max,
@@ -103,7 +162,7 @@ impl Pg {
         let replicate = Replicate {
             version,
             previous,
-            entries: vec![entry],
+            entries,
             transaction: theirs,
             trim_to,
             committed_to: self.writes.committed_to,
@@ -116,6 +175,7 @@ impl Pg {
         if open.session != SessionId::OWN {
             self.writes.in_flight_requests.insert(open.op.request, version);
         }
+        let object = object.head_of_name();
         self.writes.objects.entry(object.clone()).or_default().in_flight += 1;
         self.counters.note_write(transaction.data_bytes());
         let write = InFlight {

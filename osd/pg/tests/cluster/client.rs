@@ -11,7 +11,10 @@ use tests_kit::{OperationKey, RegisterHistory};
 use types::{ClientId, Epoch, ErrorKind, Extent, ObjectName, RequestId, SeededRandom, SnapshotId, Time};
 use wire::{ClientOp, ClientReply, OpFlags, OpTarget, SnapshotContext, SubOp, SubOpResult};
 
-use crate::monitor::PG;
+use crate::{
+    album::{Album, Expected},
+    monitor::PG,
+};
 
 const REGISTERS: u64 = 12;
 const IN_FLIGHT_MAX: usize = 4;
@@ -24,6 +27,7 @@ pub enum Work {
     Create,
     Remove,
     List { toggle: bool },
+    Album(Expected),
 }
 
 pub struct Client {
@@ -35,6 +39,9 @@ pub struct Client {
     appended: u64,
     acknowledged: u64,
     toggle: Option<bool>,
+    /// Whether it keeps one.
+    has_album: bool,
+    pub album: Album,
     pub done: u64,
     pub refused_as_damaged: u64,
 }
@@ -42,7 +49,7 @@ pub struct Client {
 pub type History = RegisterHistory<u64, u64>;
 
 impl Client {
-    pub fn new(id: u64, epoch: Epoch, random: SeededRandom) -> Self {
+    pub fn new(id: u64, epoch: Epoch, random: SeededRandom, has_album: bool) -> Self {
         Self {
             id,
             epoch,
@@ -52,6 +59,8 @@ impl Client {
             appended: 0,
             acknowledged: 0,
             toggle: Some(false),
+            has_album,
+            album: Album::new(id),
             done: 0,
             refused_as_damaged: 0,
         }
@@ -65,7 +74,7 @@ impl Client {
         let register = self.random.below(REGISTERS);
         let journal_is_read = self.open.values().any(|(_, work)| matches!(work, Work::ReadJournal { .. }));
         // The first one only reads: a primary that is cut off takes its writes and keeps it waiting, but could answer reads.
-        let kind = if self.id == 0 { 4 } else { self.random.below(12) };
+        let kind = if self.id == 0 { 4 } else { self.random.below(if self.has_album { 16 } else { 12 }) };
         let (name, ops, work) = match kind {
             0..=3 => {
                 let value = self.id * 1_000_000 + self.next;
@@ -95,6 +104,7 @@ impl Client {
                 let toggle = self.toggle.take().expect("just looked");
                 return self.list(toggle);
             }
+            12..=15 if !self.album.is_busy => return self.open_album(map),
             _ => {
                 self.appended += 1;
                 let word = format!("{} ", self.appended);
@@ -104,6 +114,17 @@ impl Client {
         let name = ObjectName::new(name);
         let (_, hash) = map.object_pg(PG.pool, &name).expect("the pool exists");
         self.open(OpTarget::Object { name, hash }, ops, work)
+    }
+
+    fn open_album(&mut self, map: &map::PublishedMap) -> ClientOp {
+        let album = self.album.begin(&mut self.random);
+        let name = ObjectName::new(format!("album{}", self.id));
+        let (_, hash) = map.object_pg(PG.pool, &name).expect("the pool exists");
+        let op = self.open(OpTarget::Object { name, hash }, album.ops, Work::Album(album.expected));
+        let (kept, _) = self.open.get_mut(&op.request.sequence).expect("was just opened");
+        kept.snapshot = album.snapshot;
+        kept.snapshot_context = self.album.context();
+        kept.clone()
     }
 
     fn list(&mut self, toggle: bool) -> ClientOp {
@@ -136,6 +157,9 @@ impl Client {
         self.done += 1;
         let request = reply.request;
         match (work, reply.outcome) {
+            (Work::Album(expected), outcome) => {
+                self.refused_as_damaged += u64::from(self.album.hear(&expected, request, &outcome));
+            }
             // While the only good copies are away, a rotten one may be asked: no bytes, and no wrong ones.
             (Work::Read(_) | Work::ReadJournal { .. }, Err(failure)) if failure.error.kind == ErrorKind::Damaged => {
                 self.refused_as_damaged += 1;

@@ -4,10 +4,12 @@
 //! After the faults stop everything must heal: active and clean, every request answered, all copies equal.
 //! `IKA_SEED=7` replays one seed, `IKA_TRACE=1` prints what happens.
 
+mod album;
 mod client;
 mod member;
 mod monitor;
 mod single;
+mod snapshots;
 mod world;
 
 use types::Seed;

@@ -90,6 +90,29 @@ impl Member {
         objects.into_iter().filter(|object| !object.is_pg_meta()).collect()
     }
 
+    /// Every clone with what it is.
+    pub fn clones(&self) -> Vec<(ObjectId, wire::ObjectInfo)> {
+        let info = |object: &ObjectId| match self.store.read(&StoreRead::Meta { object: object.clone() }) {
+            Ok(StoreReadResult::Meta(Some(meta))) => {
+                wire::decode_object_info(&meta.xattrs[osd_pg::OBJECT_INFO_XATTR]).expect("a clone says what it is")
+            }
+            other => panic!("{other:?} is no clone"),
+        };
+        let clones = self.objects().into_iter().filter(ObjectId::is_clone);
+        clones
+            .filter(|object| object.generation == types::GENERATION_NONE)
+            .map(|clone| (clone.clone(), info(&clone)))
+            .collect()
+    }
+
+    /// Keys of the index of snapshots.
+    pub fn snapshot_index(&self) -> Vec<Vec<u8>> {
+        let object = ObjectId::snapshot_index(PG);
+        let read = StoreRead::Omap { object, after: Vec::new(), prefix: Vec::new(), keys_max: 100_000 };
+        let Ok(StoreReadResult::Omap(page)) = self.store.read(&read) else { panic!("read the index of snapshots") };
+        page.entries.into_iter().map(|(key, _)| key).collect()
+    }
+
     /// Whether a block of some object fails its checksum.
     pub fn is_rotten(&self) -> bool {
         let extent = types::Extent { offset: 0, length: 1 << 20 };

@@ -53,13 +53,14 @@ impl Monitor {
             object_hash: 2,
             pg_num: 1,
             pgp_num: 1,
-            flags: PoolFlags::HASHPSPOOL,
+            flags: PoolFlags::HASHPSPOOL.with(PoolFlags::SELF_MANAGED_SNAPSHOTS),
             quota_bytes: 0,
             quota_objects: 0,
             applications: BTreeMap::new(),
-            snapshot_sequence: 0,
+            // Clients of these tests number their snapshots themselves.
+            snapshot_sequence: 1_000_000,
             snapshots: BTreeMap::new(),
-            removed_snapshots: Vec::new(),
+            removed_snapshots: types::SnapshotRanges::default(),
             options: BTreeMap::new(),
             created: Epoch::ZERO,
             changed: Epoch::ZERO,
@@ -89,6 +90,21 @@ impl Monitor {
         let newest = self.newest().clone();
         let increment = Increment::new(&newest, u64::from(newest.epoch().0), changes).expect("a change of the map");
         self.maps.push(newest.apply(&increment).expect("the next map"));
+    }
+
+    /// The pool as it is, changed.
+    pub fn change_pool(&mut self, change: impl FnOnce(&mut Pool)) {
+        let mut pool = Pool::clone(&self.newest().pools[&PG.pool]);
+        change(&mut pool);
+        self.publish(vec![Change::PoolSet(Arc::new(pool))]);
+    }
+
+    /// A snapshot is removed from the pool.
+    pub fn remove_snapshot(&mut self, snapshot: types::SnapshotId) {
+        self.change_pool(|pool| {
+            pool.snapshots.remove(&snapshot.0);
+            pool.removed_snapshots.insert(snapshot);
+        });
     }
 
     /// Publishes what is wished for. Says whether there was anything.

@@ -15,18 +15,20 @@ use crate::monitor::{Monitor, PG};
 
 const OBJECT: &str = "o";
 
-struct Single {
-    pg: Pg,
-    store: MemoryStore,
-    monitor: Monitor,
-    now: Time,
+pub struct Single {
+    pub pg: Pg,
+    pub store: MemoryStore,
+    pub monitor: Monitor,
+    pub now: Time,
     replies: Vec<(SessionId, ClientReply)>,
     notifications: VecDeque<(SessionId, Notification)>,
-    sequence: u64,
+    pub sequence: u64,
+    pub context: SnapshotContext,
+    pub snapshot: SnapshotId,
 }
 
 impl Single {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self::with(Checks::EveryEvent)
     }
 
@@ -44,13 +46,15 @@ impl Single {
             replies: Vec::new(),
             notifications: VecDeque::new(),
             sequence: 0,
+            context: SnapshotContext::default(),
+            snapshot: SnapshotId::HEAD,
         };
         single.carry_out(actions);
         single.advance(Duration::from_secs(30));
         single
     }
 
-    fn hear(&mut self, event: Event) {
+    pub fn hear(&mut self, event: Event) {
         let mut actions = Vec::new();
         self.pg.handle(self.now, event, &mut actions);
         self.carry_out(actions);
@@ -96,7 +100,7 @@ impl Single {
     }
 
     /// Lets time pass, with everything that is to be done meanwhile.
-    fn advance(&mut self, by: Duration) {
+    pub fn advance(&mut self, by: Duration) {
         let end = self.now + by;
         while let Some(deadline) = self.pg.deadline()
             && deadline <= end
@@ -118,8 +122,8 @@ impl Single {
             epoch: self.monitor.newest().epoch(),
             pg: PG,
             target: OpTarget::Object { name, hash },
-            snapshot: SnapshotId::HEAD,
-            snapshot_context: SnapshotContext::default(),
+            snapshot: self.snapshot,
+            snapshot_context: self.context.clone(),
             flags: OpFlags::default(),
             modified_ms: 7,
             ops,
@@ -133,12 +137,12 @@ impl Single {
         Some(self.replies.remove(at).1.outcome)
     }
 
-    fn ask(&mut self, client: u64, ops: Vec<SubOp>) -> Result<OpSuccess, OpFailure> {
+    pub fn ask(&mut self, client: u64, ops: Vec<SubOp>) -> Result<OpSuccess, OpFailure> {
         let sequence = self.send(client, ops);
         self.outcome(sequence).expect("is answered at once")
     }
 
-    fn one(&mut self, client: u64, op: SubOp) -> Result<SubOpResult, ErrorKind> {
+    pub fn one(&mut self, client: u64, op: SubOp) -> Result<SubOpResult, ErrorKind> {
         let outcome = self.ask(client, vec![op]).map_err(|failure| failure.error.kind)?;
         Ok(outcome.results.into_iter().next().expect("one step has one result"))
     }

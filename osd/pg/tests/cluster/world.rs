@@ -152,7 +152,9 @@ impl World {
             }
         }
         let members = (0..OSDS).map(OsdId).map(|osd| (osd, Member::new(osd, epoch))).collect();
-        let clients = (0..CLIENTS).map(|id| (id, Client::new(id, epoch, random.fork()))).collect();
+        // Rot with deaths does not always heal yet (docs/reliability.md); its seeds stay what they are until it does.
+        let has_album = !faults.rot || !faults.crashes;
+        let clients = (0..CLIENTS).map(|id| (id, Client::new(id, epoch, random.fork(), has_album))).collect();
         Self {
             queue: EventQueue::new(),
             network,
@@ -570,7 +572,12 @@ impl World {
         let map = self.monitor.map_of(client.epoch);
         if client.may_begin() && map.pools.contains_key(&PG.pool) {
             let op = client.begin(now, &map, &mut self.history);
+            let removals = std::mem::take(&mut client.album.removals);
             self.ask(id, op);
+            if !removals.is_empty() {
+                removals.into_iter().for_each(|snapshot| self.monitor.remove_snapshot(snapshot));
+                self.spread_maps();
+            }
         }
     }
 
@@ -808,8 +815,24 @@ impl World {
                 && (member.pg.is_some() == acting.contains(&Some(member.osd)))
                 && member.store.pending_count() == 0
         }) && self.is_clean()
+            && self.is_trimmed()
             && self.clients.values().all(|client| client.open.is_empty())
             && (!self.faults.rot || self.is_scrubbed())
+    }
+
+    /// Whether no clone of any member preserves what was removed, and the primary's index names none.
+    fn is_trimmed(&self) -> bool {
+        let newest = self.monitor.newest();
+        let removed = &newest.pools[&PG.pool].removed_snapshots;
+        let Some(primary) = newest.place(PG).acting_primary else { return false };
+        let named = |key: &Vec<u8>| types::SnapshotId(u64::from_be_bytes(key[..8].try_into().expect("eight bytes")));
+        let index = self.members[&primary].snapshot_index();
+        !index.iter().any(|key| removed.contains(named(key)))
+            && newest.place(PG).acting_osds().all(|osd| {
+                let is_removed = |snapshot: &types::SnapshotId| removed.contains(*snapshot);
+                let clones = self.members[&osd].clones();
+                !clones.iter().any(|(_, info)| info.snapshot_context.snapshots.iter().any(is_removed))
+            })
     }
 
     /// Whether every byte was read again since the faults have ended, and was right or was repaired.
@@ -829,9 +852,23 @@ impl World {
             }
             assert_eq!(copy.len(), primary.len(), "seed {}: osd.{osd} has other objects", self.seed);
         }
+        for osd in &acting {
+            let index = self.members[osd].snapshot_index();
+            for (clone, info) in self.members[osd].clones() {
+                let made = info.cloned_at.expect("a clone was made");
+                assert!(!info.snapshot_context.snapshots.is_empty(), "seed {}: {clone} is for nothing", self.seed);
+                for snapshot in &info.snapshot_context.snapshots {
+                    let mut key = snapshot.0.to_be_bytes().to_vec();
+                    key.extend(made.epoch.0.to_be_bytes());
+                    key.extend(made.number.to_be_bytes());
+                    assert!(index.contains(&key), "seed {}: osd.{osd} does not know {clone}", self.seed);
+                }
+            }
+        }
         let statistics = self.primary().expect("a clean PG has a primary").statistics();
         assert_eq!((statistics.degraded_copies, statistics.unfound_objects), (0, 0));
-        assert_eq!(statistics.objects, primary.len() as u64, "seed {}: the count of objects", self.seed);
+        let live = primary.keys().filter(|object| !object.is_clone()).count();
+        assert_eq!(statistics.objects, live as u64, "seed {}: the count of objects", self.seed);
         let done: u64 = self.clients.values().map(|client| client.done).sum();
         if self.faults.rot {
             let refused: u64 = self.clients.values().map(|client| client.refused_as_damaged).sum();

@@ -1,10 +1,10 @@
 //! Samples of what came to objects' operations after the first release.
 
 use bytes::Bytes;
-use types::{ClientId, Epoch, Extent};
+use types::{ClientId, Epoch, Extent, LogVersion, SnapshotId};
 use wire::{
-    AllocationHint, ChecksumKind, Comparison, LogEntry, Message, Notification, NotifyAnswer, ObjectInfo,
-    RequestOutcome, SubOp, SubOpResult, Watcher,
+    AllocationHint, ChecksumKind, CloneRecord, Comparison, LogEntry, Message, Notification, NotifyAnswer, ObjectInfo,
+    Overlap, RequestOutcome, SubOp, SubOpResult, Watcher,
 };
 
 use super::{client_op, client_reply, log_entry, object_info, object_name, pg, request_outcome, small};
@@ -70,6 +70,33 @@ fn watch_results() -> Vec<SubOpResult> {
     ]
 }
 
+pub fn clone_info() -> ObjectInfo {
+    let overlap = Overlap { clone: SnapshotId(3), extents: vec![Extent { offset: 0, length: 4096 }] };
+    ObjectInfo { overlap: Some(overlap), cloned_at: Some(LogVersion::new(Epoch(16), 9)), ..object_info() }
+}
+
+fn snapshot_sub_ops() -> Vec<SubOp> {
+    vec![
+        SubOp::Rollback(SnapshotId(4)),
+        SubOp::ListSnapshots { after: SnapshotId(0) },
+        SubOp::TrimClone { clone: SnapshotId(5), snapshot: SnapshotId(4), cloned_at: LogVersion::new(Epoch(16), 9) },
+    ]
+}
+
+fn snapshot_results() -> Vec<SubOpResult> {
+    let clone = CloneRecord {
+        clone: SnapshotId(5),
+        snapshots: vec![SnapshotId(5), SnapshotId(4)],
+        size: 8192,
+        overlap: vec![Extent { offset: 4096, length: 4096 }],
+    };
+    let head = CloneRecord { clone: SnapshotId::HEAD, snapshots: Vec::new(), size: 0, overlap: Vec::new() };
+    vec![
+        SubOpResult::Snapshots { sequence: 5, clones: vec![clone.clone(), head], next: None },
+        SubOpResult::Snapshots { sequence: 0, clones: vec![clone], next: Some(SnapshotId(5)) },
+    ]
+}
+
 fn notification() -> Notification {
     Notification {
         pg: pg(),
@@ -95,6 +122,8 @@ pub fn messages() -> Vec<(String, Message)> {
         ("client_reply more".into(), Message::ClientReply(Box::new(client_reply(results())))),
         ("client_op watch".into(), Message::ClientOp(Box::new(client_op(watch_sub_ops())))),
         ("client_reply watch".into(), Message::ClientReply(Box::new(client_reply(watch_results())))),
+        ("client_op snapshots".into(), Message::ClientOp(Box::new(client_op(snapshot_sub_ops())))),
+        ("client_reply snapshots".into(), Message::ClientReply(Box::new(client_reply(snapshot_results())))),
         ("notification".into(), Message::Notification(Box::new(notification()))),
     ]
 }

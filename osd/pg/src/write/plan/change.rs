@@ -38,6 +38,7 @@ impl Planner<'_> {
                 if extent.length > 0 {
                     self.bytes_touched = true;
                     self.note_changed(extent);
+                    self.note_unshared(extent);
                     self.transaction.push(StoreOp::Zero { object, extent });
                 }
             }
@@ -50,6 +51,7 @@ impl Planner<'_> {
                 self.now = None;
                 self.allocation_hint = None;
                 self.watchers.clear();
+                self.note_all_unshared();
                 self.changed = None;
                 self.bytes_touched = true;
                 self.omap_touched = true;
@@ -113,13 +115,16 @@ impl Planner<'_> {
             meta.size = meta.size.max(end);
         }
         self.bytes_touched = true;
-        self.note_changed(Extent { offset, length: data.len() as u64 });
+        let extent = Extent { offset, length: data.len() as u64 };
+        self.note_changed(extent);
+        self.note_unshared(extent);
         self.transaction.push(StoreOp::Write { object: self.object.clone(), offset, data });
         Ok(())
     }
 
     fn truncate(&mut self, size: u64) {
         self.made().size = size;
+        self.note_unshared(Extent { offset: size, length: limits::OBJECT_BYTES_MAX });
         self.bytes_touched = true;
         self.changed = None;
         self.transaction.push(StoreOp::Truncate { object: self.object.clone(), size });

@@ -120,6 +120,8 @@ impl Planner<'_> {
             SubOp::ListWatchers => existing.map(|_| SubOpResult::Watchers(self.watchers.clone())),
             // The result comes when everybody has heard it (`watch.rs`).
             SubOp::Notify { .. } => existing.map(|_| SubOpResult::Done),
+            // Answered where clones are found (`snapshots/find.rs`).
+            SubOp::ListSnapshots { .. } => Err(Error::internal("a listing of clones was planned as a look")),
             step if step.is_of_pg() => Err(Error::invalid("a listing is asked of a placement group, not of an object")),
             _ => Err(Error::internal("a write was planned as a look")),
         }

@@ -43,6 +43,8 @@ fn there() -> Loaded {
         snapshot_context: SnapshotContext::default(),
         allocation_hint: None,
         watchers: Vec::new(),
+        overlap: None,
+        cloned_at: None,
     };
     Loaded { state: ObjectState { existing: Some(Existing { meta, info }) }, ..Loaded::default() }
 }
