@@ -97,10 +97,26 @@ pub(crate) enum Command {
     Object(ObjectArguments),
     /// The S3 gateway: `s3 env`, `s3 user create ada`, `s3 bucket ls`, …
     S3(S3Arguments),
+    /// The manager's dashboard: `dashboard url`, `dashboard password`
+    #[command(subcommand)]
+    Dashboard(DashboardCommand),
     /// A completion script for a shell: `source <(ika completions bash)`
     Completions {
         /// Which shell
         shell: clap_complete::Shell,
+    },
+}
+
+/// `ika dashboard`
+#[derive(Debug, Subcommand)]
+pub(crate) enum DashboardCommand {
+    /// Where the dashboard of the working manager is
+    Url,
+    /// Set a new password, drawn and shown; open sessions end
+    Password {
+        /// Take the first line of standard input as the password instead of drawing one
+        #[arg(long)]
+        stdin: bool,
     },
 }
 
@@ -560,7 +576,7 @@ pub(crate) fn understand(arguments: &[String]) -> Result<Meaning, String> {
         }
         let first = command.words.first().map(String::as_str);
         let is_of_pg = first == Some("object") && arguments.iter().any(|word| word == "list-inconsistent");
-        if matches!(first, Some("object" | "s3" | "completions" | "help")) && !is_of_pg {
+        if matches!(first, Some("object" | "s3" | "dashboard" | "completions" | "help")) && !is_of_pg {
             return Ok(Meaning::Own);
         }
         if command.words == ["-s"] {

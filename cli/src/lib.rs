@@ -20,6 +20,7 @@
 
 mod arguments;
 mod console;
+mod dashboard;
 mod figures;
 mod latency;
 mod monitor;

@@ -9,7 +9,7 @@ use telemetry::logging::{self, Destination, LineKind};
 use crate::{
     arguments::{Arguments, Command, GlobalOptions, Meaning, VerifyArguments, understand},
     console::Console,
-    monitor, object, placement_group, s3_gateway, verify,
+    dashboard, monitor, object, placement_group, s3_gateway, verify,
 };
 
 /// Exit code for a wrong command line; clap's own.
@@ -60,6 +60,9 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
                 }),
                 Command::S3(s3) => in_cluster(&arguments.global, async |cluster, console| {
                     s3_gateway::carry_out(cluster, s3, console).await.map(|()| ExitCode::SUCCESS)
+                }),
+                Command::Dashboard(command) => in_cluster(&arguments.global, async |cluster, console| {
+                    dashboard::carry_out(&cluster, &command, console).await.map(|()| ExitCode::SUCCESS)
                 }),
                 Command::Completions { shell } => {
                     let mut command = Arguments::command();

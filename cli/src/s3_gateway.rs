@@ -104,7 +104,7 @@ async fn key(s3: &Administration, command: S3KeyCommand, console: Console) -> Re
 }
 
 async fn buckets(s3: &Administration, console: Console) -> Result<()> {
-    let buckets = s3.buckets().await?;
+    let buckets = s3.buckets(usize::MAX).await?;
     let plain = || {
         let line = |usage: &s3::BucketUsage| {
             let (name, owner) = (&usage.bucket.name, &usage.bucket.owner);

@@ -21,6 +21,7 @@
 mod cluster;
 mod commands;
 mod config;
+mod dashboard;
 mod driver;
 mod listing;
 mod lock;
@@ -38,6 +39,7 @@ mod watch;
 pub use cluster::{Cluster, Options};
 pub use commands::CommandArguments;
 pub use config::{CONFIG_PATH_DEFAULT, CONFIG_VARIABLE, ClusterKey, Config};
+pub use dashboard::{PasswordHash, draw_password};
 pub use map::PublishedMap;
 pub use object::{Object, ObjectStat};
 pub use operation::OpBuilder;

@@ -20,7 +20,7 @@ pub enum Own {
     /// Make or run an OSD
     Osd(Osd),
     /// Run a manager
-    Mgr(RunOnly),
+    Mgr(Mgr),
     /// Run an S3 gateway
     S3(S3),
     /// Look after the store of one OSD, or measure one
@@ -59,6 +59,9 @@ pub struct Up {
     /// The port of the S3 gateway [default: a free one, the same at each start]
     #[arg(long, value_name = "PORT")]
     pub s3_port: Option<u16>,
+    /// The port of the manager's dashboard [default: a free one, the same at each start]
+    #[arg(long, value_name = "PORT")]
+    pub dashboard_port: Option<u16>,
     /// Leave the cluster running and return; `ika down` stops it
     #[arg(long)]
     pub detach: bool,
@@ -105,6 +108,35 @@ pub struct RunOnly {
 pub enum RunVerb {
     /// Run it until it is told to end
     Run(Daemon),
+}
+
+/// `ika mgr run`
+#[derive(Debug, Args)]
+pub struct Mgr {
+    /// What to do
+    #[command(subcommand)]
+    pub verb: MgrVerb,
+}
+
+/// What can be done with a manager.
+#[derive(Debug, Subcommand)]
+pub enum MgrVerb {
+    /// Run it until it is told to end
+    Run(RunMgr),
+}
+
+/// `ika mgr run`
+#[derive(Debug, Args)]
+pub struct RunMgr {
+    /// What every daemon is told
+    #[command(flatten)]
+    pub daemon: Daemon,
+    /// Serve the dashboard and /metrics on this port of the same address
+    #[arg(long, value_name = "PORT")]
+    pub dashboard_port: Option<u16>,
+    /// Where browsers find the dashboard, when that is not the address that it listens on
+    #[arg(long, value_name = "URL", requires = "dashboard_port")]
+    pub dashboard_url: Option<String>,
 }
 
 /// `ika s3 run`

@@ -1,10 +1,11 @@
 //! Running one daemon: its log, its runtime, its signals.
 
-use std::io::Write;
+use std::{io::Write, sync::Arc};
 
 use anyhow::{Context, Result, anyhow};
-use client::Config;
-use mgr::ManagerSettings;
+use async_trait::async_trait;
+use client::{Cluster, Config};
+use mgr::{BucketRow, BucketSource, DashboardSettings, ManagerSettings};
 use net::ClusterKey;
 use osd::{CreateSettings, FreeSpace, OsdSettings};
 use store::StoreOptions;
@@ -12,7 +13,7 @@ use telemetry::logging::{Destination, LineKind};
 use tokio::signal::unix::{SignalKind, signal};
 use types::OsdId;
 
-use crate::arguments::{CreateOsd, Daemon, Osd, OsdVerb, RunOnly, RunOsd, RunVerb, S3, S3Verb};
+use crate::arguments::{CreateOsd, Daemon, Mgr, MgrVerb, Osd, OsdVerb, RunOnly, RunOsd, RunVerb, S3, S3Verb};
 
 /// Runs a monitor.
 pub fn run_mon(arguments: &RunOnly) -> Result<()> {
@@ -74,12 +75,37 @@ fn run_osd(arguments: &RunOsd) -> Result<()> {
 }
 
 /// Runs a manager.
-pub fn run_mgr(arguments: &RunOnly) -> Result<()> {
-    let RunVerb::Run(daemon) = &arguments.verb;
+pub fn run_mgr(arguments: &Mgr) -> Result<()> {
+    let MgrVerb::Run(run) = &arguments.verb;
+    let daemon = &run.daemon;
     let config = begin("mgr", daemon)?;
-    let settings = ManagerSettings { config, name: daemon.id.clone(), listen: daemon.listen };
+    let dashboard = run.dashboard_port.map(|port| DashboardSettings {
+        port,
+        url: run.dashboard_url.clone(),
+        buckets: Some(Arc::new(GatewayBuckets)),
+    });
+    let settings = ManagerSettings { config, name: daemon.id.clone(), listen: daemon.listen, dashboard };
     let serving = |address: std::net::SocketAddr| say_serving(&format!("mgr.{} serves on {address}", daemon.id));
     current_thread()?.block_on(async { mgr::run(settings, serving, shutdown_signal()?).await })
+}
+
+/// The manager does not know the gateway; here both are known.
+#[derive(Debug)]
+struct GatewayBuckets;
+
+#[async_trait]
+impl BucketSource for GatewayBuckets {
+    async fn buckets(&self, cluster: &Cluster, count_max: usize) -> client::Result<Vec<BucketRow>> {
+        let Some(s3) = s3::Administration::open_existing(cluster.clone()).await? else { return Ok(Vec::new()) };
+        let row = |usage: s3::BucketUsage| BucketRow {
+            name: usage.bucket.name,
+            owner: usage.bucket.owner,
+            objects: usage.objects,
+            bytes: usage.bytes,
+            created_ms: usage.bucket.created_ms,
+        };
+        Ok(s3.buckets(count_max).await?.into_iter().map(row).collect())
+    }
 }
 
 /// Runs an S3 gateway.
@@ -102,7 +128,7 @@ pub fn run_s3(arguments: &S3) -> Result<()> {
             endpoint: options.endpoint.clone().unwrap_or_else(|| format!("http://{address}")),
             region: options.region.clone(),
         };
-        let cluster = client::Cluster::connect(&config).await.context("connect to the monitors")?;
+        let cluster = Cluster::connect(&config).await.context("connect to the monitors")?;
         let server = s3::Server::open(cluster, settings).await.context("open the gateway's pools")?;
         say_serving(&format!("s3.{} serves on {address}", options.id));
         Ok(server.run(listener, metrics, shutdown).await?)

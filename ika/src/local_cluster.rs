@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use anyhow::{Context, Result};
-use local::{S3Port, Started, UpOptions};
+use local::{PortChoice, Started, UpOptions};
 use telemetry::logging::{Destination, LineKind};
 
 use crate::{
@@ -25,7 +25,8 @@ pub fn up(arguments: &Up) -> Result<()> {
         hosts: arguments.hosts,
         osd_size_bytes: arguments.osd_size,
         pool: Some(DEMO_POOL.to_owned()),
-        s3: Some(arguments.s3_port.map_or(S3Port::Any, S3Port::Exactly)),
+        s3: Some(arguments.s3_port.map_or(PortChoice::Any, PortChoice::Exactly)),
+        dashboard: Some(arguments.dashboard_port.map_or(PortChoice::Any, PortChoice::Exactly)),
     };
     runtime()?.block_on(async {
         let shutdown = shutdown_signal()?;
@@ -73,6 +74,10 @@ fn print_welcome(started: &Started) -> std::io::Result<()> {
     }
     if let Some(address) = topology.s3 {
         writeln!(out, "  s3.a         http://{address}")?;
+    }
+    if let Some(address) = topology.dashboard {
+        let password = folder.dashboard_password_path();
+        writeln!(out, "  dashboard    http://{address}/ (the password is in {})", password.display())?;
     }
     writeln!(out, "  credentials  {} (cluster id and key; keep it private)", folder.config_path().display())?;
     writeln!(out, "\nTo try:")?;

@@ -30,6 +30,9 @@ pub struct Topology {
     /// Where the S3 gateway listens; without it there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub s3: Option<SocketAddr>,
+    /// Where the manager's dashboard listens; without it there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dashboard: Option<SocketAddr>,
 }
 
 /// A monitor in the cluster's file.
@@ -128,6 +131,16 @@ impl Folder {
         self.path.join("log").join(format!("{daemon}.log"))
     }
 
+    /// Where the dashboard's first password is written down.
+    pub fn dashboard_password_path(&self) -> PathBuf {
+        self.path.join("dashboard-password")
+    }
+
+    /// Writes the dashboard's first password down, for nobody else to read.
+    pub fn write_dashboard_password(&self, password: &str) -> Result<()> {
+        write_private(&self.path, "dashboard-password", &format!("{password}\n"))
+    }
+
     /// The monitors by name, with their addresses.
     pub fn monitors(&self) -> impl Iterator<Item = (&str, SocketAddr)> {
         self.file.local.monitor.iter().map(|line| (line.name.as_str(), line.address))
@@ -216,9 +229,13 @@ fn new_file(topology: &Topology) -> Result<ClusterFile> {
 
 /// Writes beside and renames, so that a reader never sees half a file. It holds the key: nobody else may read it.
 fn write_file(path: &Path, file: &ClusterFile) -> Result<()> {
-    use std::os::unix::fs::OpenOptionsExt;
     let text = toml::to_string(file).context("write the cluster's file")?;
-    let (new, name) = (path.join("ika.toml.new"), path.join("ika.toml"));
+    write_private(path, "ika.toml", &text)
+}
+
+fn write_private(path: &Path, name: &str, text: &str) -> Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let (new, name) = (path.join(format!("{name}.new")), path.join(name));
     let mut out = OpenOptions::new()
         .create(true)
         .truncate(true)
@@ -242,7 +259,8 @@ fn random_bytes<const COUNT: usize>() -> Result<[u8; COUNT]> {
 mod tests {
     use super::*;
 
-    const TOPOLOGY: Topology = Topology { mons: 3, osds: 3, hosts: 3, osd_size_bytes: 1 << 30, s3: None };
+    const TOPOLOGY: Topology =
+        Topology { mons: 3, osds: 3, hosts: 3, osd_size_bytes: 1 << 30, s3: None, dashboard: None };
 
     #[test]
     fn a_folder_is_made_once_and_found_again() {

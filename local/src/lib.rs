@@ -27,5 +27,5 @@ mod stop;
 pub use folder::{Folder, Topology};
 pub use plan::{Daemon, Role};
 pub use process::RunningProcess;
-pub use start::{S3Port, Started, UpOptions, start_daemon, up};
+pub use start::{PortChoice, Started, UpOptions, start_daemon, up};
 pub use stop::{StopOrder, down, kill, stop_daemon};

@@ -68,6 +68,9 @@ pub(crate) fn run_arguments(folder: &Folder, daemon: &Daemon) -> Vec<OsString> {
         }
         None => arguments.extend(["--data".into(), folder.data_path(&daemon.name).into()]),
     }
+    if let Some(address) = folder.topology().dashboard.filter(|_| daemon.role == Role::Mgr) {
+        arguments.extend(["--dashboard-port".to_owned(), address.port().to_string()].map(OsString::from));
+    }
     arguments.push("--log".into());
     arguments.push(folder.log_path(&daemon.name).into());
     if daemon.role == Role::Osd {

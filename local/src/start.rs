@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use client::Cluster;
+use client::{Cluster, PasswordHash};
 use telemetry::clock::boot_clock_now;
 
 use crate::{
@@ -46,12 +46,14 @@ pub struct UpOptions {
     /// A pool that shall exist.
     pub pool: Option<String>,
     /// An S3 gateway that shall run.
-    pub s3: Option<S3Port>,
+    pub s3: Option<PortChoice>,
+    /// A dashboard that the manager shall serve.
+    pub dashboard: Option<PortChoice>,
 }
 
-/// Where a gateway shall listen on 127.0.0.1.
+/// Where something shall listen on 127.0.0.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum S3Port {
+pub enum PortChoice {
     /// Where it did before, or else on a free port.
     Any,
     /// There.
@@ -70,6 +72,7 @@ impl UpOptions {
             osd_size_bytes: None,
             pool: None,
             s3: None,
+            dashboard: None,
         }
     }
 }
@@ -106,6 +109,9 @@ pub async fn up(options: &UpOptions, mut tell: impl FnMut(&str)) -> Result<Start
     let cluster = Cluster::connect(folder.config()).await.context("connect to the monitors")?;
     tell("waiting until all daemons are up");
     wait_for_daemons(&cluster, folder.topology().osds, deadline).await?;
+    if folder.topology().dashboard.is_some() {
+        provide_dashboard_password(&folder, &cluster).await?;
+    }
     // A gateway makes pools and writes to them before it serves.
     let (more_started, more_running) = start_daemons(&folder, &options.program, is_gateway, &mut tell)?;
     started.extend(more_started);
@@ -116,6 +122,17 @@ pub async fn up(options: &UpOptions, mut tell: impl FnMut(&str)) -> Result<Start
     tell("waiting until the cluster is healthy");
     wait_for_health(&cluster, deadline).await?;
     Ok(Started { folder, started, running, cluster })
+}
+
+/// A dashboard without a password gets one, which is written down before it counts.
+async fn provide_dashboard_password(folder: &Folder, cluster: &Cluster) -> Result<()> {
+    if cluster.dashboard_password().await.context("look for the dashboard's password")?.is_some() {
+        return Ok(());
+    }
+    let password = client::draw_password()?;
+    folder.write_dashboard_password(&password)?;
+    let hash = PasswordHash::of(&password)?;
+    cluster.set_dashboard_password(&hash).await.context("set the dashboard's password")
 }
 
 fn wanted_topology(options: &UpOptions) -> Result<Topology> {
@@ -135,20 +152,21 @@ fn wanted_topology(options: &UpOptions) -> Result<Topology> {
     if osd_size_bytes < OSD_SIZE_BYTES_MIN {
         bail!("--osd-size is {osd_size_bytes} bytes; the least is {OSD_SIZE_BYTES_MIN} (1G)");
     }
-    let s3 = options.s3.map(|port| choose_gateway(port, None)).transpose()?;
-    Ok(Topology { mons, osds, hosts, osd_size_bytes, s3 })
+    let s3 = options.s3.map(|port| choose_address(port, None)).transpose()?;
+    let dashboard = options.dashboard.map(|port| choose_address(port, None)).transpose()?;
+    Ok(Topology { mons, osds, hosts, osd_size_bytes, s3, dashboard })
 }
 
-/// Where the gateway listens from now on.
-fn choose_gateway(port: S3Port, before: Option<SocketAddr>) -> Result<SocketAddr> {
+/// Where something listens from now on.
+fn choose_address(port: PortChoice, before: Option<SocketAddr>) -> Result<SocketAddr> {
     match (port, before) {
-        (S3Port::Exactly(port), _) => Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
-        (S3Port::Any, Some(before)) => Ok(before),
-        (S3Port::Any, None) => choose_free(1)?.pop().context("a free port was asked for"),
+        (PortChoice::Exactly(port), _) => Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
+        (PortChoice::Any, Some(before)) => Ok(before),
+        (PortChoice::Any, None) => choose_free(1)?.pop().context("a free port was asked for"),
     }
 }
 
-/// An existing cluster keeps its shape, except that OSDs may be added and the gateway may move.
+/// An existing cluster keeps its shape, except that OSDs may be added, and gateway and dashboard may move.
 fn agree_on_topology(folder: &mut Folder, options: &UpOptions) -> Result<()> {
     let has = folder.topology();
     if let Some(mons) = options.mons.filter(|mons| *mons != has.mons) {
@@ -161,11 +179,13 @@ fn agree_on_topology(folder: &mut Folder, options: &UpOptions) -> Result<()> {
     let hosts = options.hosts.unwrap_or(has.hosts.max(if osds > has.osds { osds } else { 0 }));
     // The size is for OSDs that are still to be made, as after a start that found too little space.
     let osd_size_bytes = options.osd_size_bytes.unwrap_or(has.osd_size_bytes);
-    let s3 = match options.s3 {
-        Some(port) => Some(choose_gateway(port, has.s3)?),
-        None => has.s3,
+    let choose = |port: Option<PortChoice>, before| match port {
+        Some(port) => choose_address(port, before).map(Some),
+        None => Ok(before),
     };
-    let wanted = Topology { osds, hosts, osd_size_bytes, s3, ..has.clone() };
+    let s3 = choose(options.s3, has.s3)?;
+    let dashboard = choose(options.dashboard, has.dashboard)?;
+    let wanted = Topology { osds, hosts, osd_size_bytes, s3, dashboard, ..has.clone() };
     if wanted != has {
         folder.set_topology(wanted)?;
     }
@@ -238,9 +258,11 @@ fn start_daemons(
             check_free(address, &format!("mon.{name}"))?;
         }
     }
-    let gateway = starting.iter().find(|daemon| daemon.role == Role::S3);
-    if let (Some(daemon), Some(address)) = (gateway, folder.topology().s3) {
-        check_free(address, &daemon.name)?;
+    for (role, address) in [(Role::S3, folder.topology().s3), (Role::Mgr, folder.topology().dashboard)] {
+        let daemon = starting.iter().find(|daemon| daemon.role == role);
+        if let (Some(daemon), Some(address)) = (daemon, address) {
+            check_free(address, &daemon.name)?;
+        }
     }
     let result = begin_all(folder, program, &starting, tell);
     if let Err(error) = result {

@@ -1,8 +1,9 @@
-//! From reports to a digest: pure, so that tests feed it and read it.
+//! From reports to figures: pure, so that tests feed it and read it.
 //!
 //! Invariants
 //! 1. A placement group counts with what its present primary said last; what an earlier primary said is forgotten.
 //! 2. Whoever was not heard for [`REPORT_AGE_MAX`] is not counted as if it still held: the group is stale.
+//! 3. What a pool has done never decreases while this manager collects.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -26,53 +27,85 @@ struct Reported<T> {
     what: T,
 }
 
+/// What is known of one pool.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PoolFigures {
+    /// Objects.
+    pub objects: u64,
+    /// Bytes of user data, one copy counted.
+    pub bytes: u64,
+    /// Per second, over the last few seconds.
+    pub rates: IoCounters,
+    /// Since this manager collects.
+    pub done: IoCounters,
+    /// The state of each placement group, by seed.
+    pub states: Vec<PgStateFlags>,
+}
+
+/// What is known of the cluster at one moment.
+#[derive(Debug, Clone, Default)]
+pub struct Figures {
+    /// What the monitors are told.
+    pub digest: ClusterDigest,
+    /// Every pool of the map.
+    pub pools: BTreeMap<PoolId, PoolFigures>,
+}
+
 /// What was reported, and what came of it.
 #[derive(Debug, Default)]
 pub struct Collector {
     osds: BTreeMap<OsdId, Reported<OsdStatistics>>,
     pgs: BTreeMap<PgId, (OsdId, Reported<PgStatistics>)>,
-    progress: VecDeque<(Time, IoCounters)>,
+    /// What each report of the last [`RATE_WINDOW`] added.
+    progress: VecDeque<(Time, BTreeMap<PoolId, IoCounters>)>,
+    done: BTreeMap<PoolId, IoCounters>,
 }
 
 impl Collector {
     /// Notes a report.
     pub fn note(&mut self, now: Time, report: StatisticsReport) {
         let reporter = report.osd.osd;
-        let mut progress = IoCounters::default();
+        let mut progress: BTreeMap<PoolId, IoCounters> = BTreeMap::new();
         for pg in report.pgs {
             // Counters begin anew with each primary; the first report of one has no "before".
             if let Some((osd, before)) = self.pgs.get(&pg.pg)
                 && *osd == reporter
             {
-                add(&mut progress, &difference(&before.what.io, &pg.io));
+                add(progress.entry(pg.pg.pool).or_default(), &difference(&before.what.io, &pg.io));
             }
             self.pgs.insert(pg.pg, (reporter, Reported { at: now, what: pg }));
         }
+        for (pool, progress) in &progress {
+            add(self.done.entry(*pool).or_default(), progress);
+        }
         self.osds.insert(reporter, Reported { at: now, what: report.osd });
         self.progress.push_back((now, progress));
-        while self.progress.front().is_some_and(|(at, _)| now.since(*at) > RATE_WINDOW) {
-            self.progress.pop_front();
-        }
+        self.forget_old_progress(now);
     }
 
     /// What is known now, of what the map says there is.
-    pub fn digest(&mut self, now: Time, map: &PublishedMap) -> ClusterDigest {
+    pub fn figures(&mut self, now: Time, map: &PublishedMap) -> Figures {
         self.forget_what_is_gone(map);
+        self.forget_old_progress(now);
+        let rates = self.rates();
         let mut digest = ClusterDigest {
             osds: self.osds.values().map(|report| report.what.clone()).collect(),
-            rates: self.rates(now),
             ..ClusterDigest::default()
         };
         let mut states: BTreeMap<PgStateFlags, u32> = BTreeMap::new();
-        let mut pools: BTreeMap<PoolId, (u64, u64)> = BTreeMap::new();
+        let mut pools: BTreeMap<PoolId, PoolFigures> = BTreeMap::new();
         for pool in map.pools.values() {
-            let totals = pools.entry(pool.id).or_default();
+            let figures = pools.entry(pool.id).or_default();
+            figures.rates = rates.get(&pool.id).copied().unwrap_or_default();
+            figures.done = self.done.get(&pool.id).copied().unwrap_or_default();
+            add(&mut digest.rates, &figures.rates);
             for seed in 0..pool.pg_num {
                 let pg = PgId { pool: pool.id, seed };
                 let statistics = self.state_of(now, map, pg);
                 *states.entry(statistics.state).or_default() += 1;
-                totals.0 += statistics.objects;
-                totals.1 += statistics.bytes;
+                figures.states.push(statistics.state);
+                figures.objects += statistics.objects;
+                figures.bytes += statistics.bytes;
                 digest.copies += statistics.objects * u64::from(pool.size);
                 digest.degraded_copies += statistics.degraded_copies;
                 digest.misplaced_copies += statistics.misplaced_copies;
@@ -85,8 +118,8 @@ impl Collector {
             }
         }
         digest.pg_states = states.into_iter().collect();
-        digest.pools = pools.into_iter().map(|(pool, (objects, bytes))| (pool, objects, bytes)).collect();
-        digest
+        digest.pools = pools.iter().map(|(pool, figures)| (*pool, figures.objects, figures.bytes)).collect();
+        Figures { digest, pools }
     }
 
     fn state_of(&self, now: Time, map: &PublishedMap, pg: PgId) -> PgStatistics {
@@ -121,19 +154,25 @@ impl Collector {
     fn forget_what_is_gone(&mut self, map: &ClusterMap) {
         self.osds.retain(|osd, _| map.osds.contains_key(osd));
         self.pgs.retain(|pg, _| map.pools.get(&pg.pool).is_some_and(|pool| pg.seed < pool.pg_num));
+        self.done.retain(|pool, _| map.pools.contains_key(pool));
     }
 
-    fn rates(&self, now: Time) -> IoCounters {
-        let Some((first, _)) = self.progress.front() else { return IoCounters::default() };
-        let mut sum = IoCounters::default();
-        for (_, progress) in &self.progress {
-            add(&mut sum, progress);
+    fn forget_old_progress(&mut self, now: Time) {
+        while self.progress.front().is_some_and(|(at, _)| now.since(*at) >= RATE_WINDOW) {
+            self.progress.pop_front();
         }
-        let milliseconds = u64::try_from(now.since(*first).as_millis()).unwrap_or(u64::MAX).max(1000);
-        for figure in figures(&mut sum) {
-            *figure = figure.saturating_mul(1000) / milliseconds;
+    }
+
+    /// Means over the whole window: each report tells of the time before it, so a shorter divisor would tell too much.
+    fn rates(&self) -> BTreeMap<PoolId, IoCounters> {
+        let mut rates: BTreeMap<PoolId, IoCounters> = BTreeMap::new();
+        for (pool, progress) in self.progress.iter().flat_map(|(_, progress)| progress) {
+            add(rates.entry(*pool).or_default(), progress);
         }
-        sum
+        for figure in rates.values_mut().flat_map(figures) {
+            *figure /= RATE_WINDOW.as_secs();
+        }
+        rates
     }
 }
 
@@ -166,6 +205,7 @@ fn difference(before: &IoCounters, after: &IoCounters) -> IoCounters {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sample;
 
     #[test]
     fn a_restarted_primary_counts_from_its_own_start() {
@@ -179,5 +219,38 @@ mod tests {
     fn a_stale_group_is_not_called_clean() {
         let clean = PgStateFlags::ACTIVE.with(PgStateFlags::CLEAN);
         assert_eq!(without_service(clean), PgStateFlags::ACTIVE);
+    }
+
+    #[test]
+    fn rates_are_means_over_the_window_and_end_with_the_reports() {
+        let map = sample::map();
+        let mut collector = Collector::default();
+        let at = |seconds: u64| Time::from_milliseconds(1_000_000 + seconds * 1000);
+        for round in 0..10 {
+            collector.note(at(round * 2), sample::report(OsdId(0), &map, 600 * round));
+        }
+        let figures = collector.figures(at(18), &map);
+        let pool = &figures.pools[&PoolId(1)];
+        assert_eq!(pool.rates.write_ops, 300, "600 more with each report, a report every two seconds");
+        assert_eq!(figures.digest.rates.write_ops, 300);
+        assert_eq!(pool.done.write_ops, 5400);
+        assert_eq!(pool.states.len(), 4);
+        // The reporter died: nothing is written, whatever was.
+        let figures = collector.figures(at(60), &map);
+        assert_eq!((figures.digest.rates.write_ops, figures.pools[&PoolId(1)].done.write_ops), (0, 5400));
+        assert!(figures.pools[&PoolId(1)].states.iter().all(|state| state.contains(PgStateFlags::STALE)));
+    }
+
+    #[test]
+    fn what_a_pool_has_done_survives_a_change_of_primary() {
+        let map = sample::map();
+        let mut collector = Collector::default();
+        collector.note(Time::from_milliseconds(1000), sample::report(OsdId(0), &map, 100));
+        collector.note(Time::from_milliseconds(3000), sample::report(OsdId(0), &map, 150));
+        // Another primary, with counters of its own.
+        collector.note(Time::from_milliseconds(5000), sample::report(OsdId(1), &map, 10));
+        collector.note(Time::from_milliseconds(7000), sample::report(OsdId(1), &map, 30));
+        let figures = collector.figures(Time::from_milliseconds(7000), &map);
+        assert_eq!(figures.pools[&PoolId(1)].done.write_ops, 70);
     }
 }

@@ -108,9 +108,7 @@ async fn follow_log_level(shared: Arc<SharedState>, name: String) {
     loop {
         epochs.borrow_and_update();
         let settings = shared.read().map().map(|map| map.map().configuration.effective(&subject)).unwrap_or_default();
-        if let Err(error) = telemetry::logging::set_level(settings.word(ConfigOption::LogLevel)) {
-            tracing::warn!(%error, "the log keeps its level");
-        }
+        telemetry::logging::follow_level(settings.word(ConfigOption::LogLevel));
         if epochs.changed().await.is_err() {
             return;
         }

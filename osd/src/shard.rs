@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Result, anyhow, bail};
-use map::{ConfigOption, EffectiveSettings};
+use map::ConfigOption;
 use net::data::{ConnectError, Session, SessionSender};
 use osd_pg::{SessionId, Ticket};
 use osd_state::{Action, Event, Osd, Owner, Peer};
@@ -198,7 +198,9 @@ impl Shard {
                     let usage = self.store.usage().map_err(|error| anyhow!("measure the store: {error}"))?;
                     self.ready.push_back(Event::Usage { usage, commit_latency: self.latency.take() });
                 }
-                Action::Settings(settings) => follow_log_level(&settings),
+                Action::Settings(settings) => {
+                    telemetry::logging::follow_level(settings.word(ConfigOption::LogLevel));
+                }
                 Action::Stop { reason } => bail!("{reason}"),
             }
         }
@@ -228,12 +230,6 @@ impl Shard {
                 Err(error) => tracing::error!(%error, "a read did not end; its operation waits for a restart"),
             }
         });
-    }
-}
-
-fn follow_log_level(settings: &EffectiveSettings) {
-    if let Err(error) = telemetry::logging::set_level(settings.word(ConfigOption::LogLevel)) {
-        tracing::warn!(%error, "the log keeps its level");
     }
 }
 

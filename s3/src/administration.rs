@@ -46,6 +46,14 @@ impl Administration {
         Ok(Self { gateway: Gateway::open(cluster, settings).await? })
     }
 
+    /// The same where a gateway has made the pools; `None` where none ever ran. Makes nothing.
+    pub async fn open_existing(cluster: Cluster) -> Result<Option<Self>> {
+        if !crate::pools::exist(&cluster) {
+            return Ok(None);
+        }
+        Self::open(cluster).await.map(Some)
+    }
+
     /// Where the gateway that started last is found; `None` when none has.
     pub async fn endpoint(&self) -> Result<Option<String>> {
         Ok(self.gateway.endpoints().await?.pop().map(|(_, endpoint)| endpoint))
@@ -81,10 +89,10 @@ impl Administration {
         self.users().remove(name).await
     }
 
-    /// Buckets with what is in them.
-    pub async fn buckets(&self) -> Result<Vec<BucketUsage>> {
+    /// Buckets with what is in them, at most so many of them.
+    pub async fn buckets(&self, count_max: usize) -> Result<Vec<BucketUsage>> {
         let mut usages = Vec::new();
-        for bucket in self.gateway.buckets.list(None).await? {
+        for bucket in self.gateway.buckets.list(None).await?.into_iter().take(count_max) {
             let (objects, bytes) = self.gateway.usage(&bucket).await?;
             usages.push(BucketUsage { bucket, objects, bytes });
         }

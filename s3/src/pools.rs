@@ -36,6 +36,12 @@ impl Pools {
     }
 }
 
+/// Whether all three are there.
+pub(crate) fn exist(cluster: &Cluster) -> bool {
+    let map = cluster.map();
+    [META, INDEX, DATA].iter().all(|name| map.pools.values().any(|pool| pool.name == *name))
+}
+
 async fn provide(cluster: &Cluster, name: &str, pg_num: u32) -> Result<Pool> {
     if !cluster.map().pools.values().any(|pool| pool.name == name) {
         let arguments = [("pool".to_owned(), name.to_owned()), ("pg_num".to_owned(), pg_num.to_string())];

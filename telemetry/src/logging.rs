@@ -102,6 +102,13 @@ pub fn set_level(level: &str) -> Result<()> {
     Ok(())
 }
 
+/// [`set_level`] for daemons that follow a setting; a word that is no level leaves the log as it is, which is said there.
+pub fn follow_level(level: &str) {
+    if let Err(error) = set_level(level) {
+        tracing::warn!(%error, "the log keeps its level");
+    }
+}
+
 fn filter_of(text: Option<&str>) -> Result<EnvFilter> {
     let text = text.unwrap_or(FILTER_DEFAULT);
     EnvFilter::try_new(text).map_err(|error| {

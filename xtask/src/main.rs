@@ -4,6 +4,7 @@
 //! anything of what the crates do. Each word stops at the first step that fails and says which; exit code 1.
 
 mod bench;
+mod dashboard;
 mod simulator;
 mod steps;
 mod test_run;
@@ -31,6 +32,12 @@ enum Word {
     Tidy,
     /// Format, house rules, lints: what must hold before tests are worth running.
     Check,
+    /// Builds the dashboard's page anew from its sources, with npm.
+    Dashboard {
+        /// Fail when the committed page is not what its sources say.
+        #[arg(long)]
+        check: bool,
+    },
     /// Runs all tests, or what these arguments of `cargo test` choose.
     Test {
         /// With the full counts of seeds, crash images and random inputs (sets IKA_LONG): hours instead of minutes.
@@ -76,6 +83,10 @@ fn run(word: Word, root: &Path) -> Result<()> {
                 .context("some files are not formatted: cargo fmt --all")?;
             tidy::run(root)?;
             steps::cargo(root, &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])
+        }
+        Word::Dashboard { check } => {
+            let difference = if check { dashboard::Difference::Refused } else { dashboard::Difference::Kept };
+            dashboard::build(root, difference)
         }
         Word::Test { long, arguments } => {
             let extent = if long { test_run::Extent::Long } else { test_run::Extent::Usual };

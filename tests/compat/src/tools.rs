@@ -24,6 +24,12 @@ pub enum Tool {
     Rclone,
     /// Makes backups.
     Restic,
+    /// A browser.
+    Chromium,
+    /// What drives it.
+    Chromedriver,
+    /// Judges what Prometheus would read.
+    Promtool,
 }
 
 impl Tool {
@@ -34,6 +40,18 @@ impl Tool {
             Self::Boto3 => "python",
             Self::Rclone => "rclone",
             Self::Restic => "restic",
+            Self::Chromium => "chromium",
+            Self::Chromedriver => "chromedriver",
+            Self::Promtool => "promtool",
+        }
+    }
+
+    /// Debian's package that has it.
+    fn package(self) -> &'static str {
+        match self {
+            Self::Chromedriver => "chromium-driver",
+            Self::Promtool => "prometheus",
+            other => other.program(),
         }
     }
 
@@ -104,7 +122,7 @@ impl Tools {
             return Ok(program);
         }
         let options = ["-o", "DPkg::Lock::Timeout=300", "install", "--yes", "--no-install-recommends"];
-        run(Command::new("apt-get").args(options).arg(tool.program()))?;
+        run(Command::new("apt-get").args(options).arg(tool.package()))?;
         find().with_context(|| format!("{} was installed and is not there", tool.program()))
     }
 }

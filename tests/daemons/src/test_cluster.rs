@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use client::Cluster;
-use local::{RunningProcess, S3Port, StopOrder, UpOptions};
+use local::{PortChoice, RunningProcess, StopOrder, UpOptions};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -55,18 +55,20 @@ impl TestCluster {
         Self::start_with(mons, osds, osd_size_bytes, None).await
     }
 
-    /// A healthy cluster with an S3 gateway, `s3.a`.
+    /// A healthy cluster with an S3 gateway, `s3.a`, and a dashboard.
     pub async fn start_with_s3(mons: u32, osds: u32, osd_size_bytes: u64) -> Result<Self> {
-        Self::start_with(mons, osds, osd_size_bytes, Some(S3Port::Any)).await
+        Self::start_with(mons, osds, osd_size_bytes, Some(PortChoice::Any)).await
     }
 
-    async fn start_with(mons: u32, osds: u32, osd_size_bytes: u64, s3: Option<S3Port>) -> Result<Self> {
+    async fn start_with(mons: u32, osds: u32, osd_size_bytes: u64, s3: Option<PortChoice>) -> Result<Self> {
         let folder = temporary_folder()?;
         let mut options = UpOptions::new(folder.path().join("cluster"), program()?);
         options.mons = Some(mons);
         options.osds = Some(osds);
         options.osd_size_bytes = Some(osd_size_bytes);
         options.s3 = s3;
+        // As `ika up` does it: both faces or, in tests of the daemons alone, none.
+        options.dashboard = s3;
         options.pool = Some("test".to_owned());
         let cluster = Self { folder, options };
         cluster.up().await?;
@@ -90,6 +92,18 @@ impl TestCluster {
     /// The temporary folder around it, for files of the test.
     pub fn scratch(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// The dashboard's password.
+    pub fn dashboard_password(&self) -> Result<String> {
+        let path = self.path().join("dashboard-password");
+        let text = std::fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+        Ok(text.trim_end().to_owned())
+    }
+
+    /// The binary that its daemons run.
+    pub fn program(&self) -> &Path {
+        &self.options.program
     }
 
     /// A client of its own.

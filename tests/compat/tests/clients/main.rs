@@ -1,5 +1,6 @@
-//! The gateway as its clients see it, on real processes.
+//! The gateway and the dashboard as their users see them, on real processes.
 
+mod dashboard;
 mod gateway;
 mod kill;
 mod programs;
