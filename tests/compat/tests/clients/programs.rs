@@ -9,7 +9,7 @@ use types::Seed;
 use crate::gateway::Gateway;
 
 /// Bytes of each OSD's device: the trees and files below three times over.
-const OSD_BYTES: u64 = 6 << 30;
+const OSD_BYTES: u64 = 3 << 30;
 /// The same for a long run, whose file alone has 6 GiB.
 const OSD_BYTES_LONG: u64 = 24 << 30;
 /// Files of the tree, as `aws s3 sync` carries them.
