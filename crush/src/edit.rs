@@ -10,6 +10,7 @@ mod items;
 mod location;
 mod rules;
 mod shadows;
+mod sums;
 mod weight_sets;
 mod weights;
 

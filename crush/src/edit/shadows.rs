@@ -25,7 +25,11 @@ impl CrushMap {
         if let Some(id) = self.class_by_name(name) {
             return id;
         }
-        let id = (0..).find(|id| !self.class_names.contains_key(id)).expect("fewer than 2^31 classes");
+        // Ceph: one above the greatest, even where a class below it is gone; ids stand in the binary form.
+        let above = self.class_names.keys().next_back().map_or(Some(0), |last| last.checked_add(1));
+        let id = above
+            .filter(|id| *id >= 0)
+            .unwrap_or_else(|| (0..).find(|id| !self.class_names.contains_key(id)).expect("fewer than 2^31 classes"));
         self.class_names.insert(id, name.to_owned());
         id
     }

@@ -1,9 +1,7 @@
 //! Weights: setting them, and carrying the change up to the roots.
 
-use std::collections::BTreeMap;
-
 use crate::error::Error;
-use crate::map::{Bucket, BucketContents, CrushMap, slot_of};
+use crate::map::{Bucket, BucketContents, CrushMap};
 
 impl CrushMap {
     /// Sets the weight of an item in every bucket that holds it, and of these buckets in theirs, up to the roots. Returns in
@@ -14,6 +12,9 @@ impl CrushMap {
         weight: u32,
         with_weight_sets: bool,
     ) -> Result<usize, Error> {
+        if self.has_partial_choose_args() {
+            return self.adjust_in_order(item, weight, None, with_weight_sets);
+        }
         let count = self.carry_up(item, weight, with_weight_sets)?;
         if count > 0 {
             self.settle_choose_args();
@@ -34,6 +35,9 @@ impl CrushMap {
         if !bucket.items.contains(&item) {
             return Ok(false);
         }
+        if self.has_partial_choose_args() {
+            return Ok(self.adjust_in_order(item, weight, Some(bucket_id), with_weight_sets)? > 0);
+        }
         self.bucket_adjust_item(bucket_id, item, weight, with_weight_sets)?;
         let total = self.bucket(bucket_id).map_or(0, Bucket::weight);
         self.carry_up(bucket_id, total, false)?;
@@ -50,67 +54,6 @@ impl CrushMap {
             self.carry_up(*holder, total, false)?;
         }
         Ok(holders.len())
-    }
-
-    /// Makes every set of choose arguments that has weights whole: each bucket has weights in it (its real ones, if it had none), and the weight
-    /// of a bucket is the sum of what the set has in it.
-    // Ceph: "update weight-sets so they continue to sum". It does so on every change of a weight, for all buckets.
-    pub(crate) fn settle_choose_args(&mut self) {
-        if self.choose_args.is_empty() {
-            return;
-        }
-        let order = self.buckets_from_below();
-        for set in self.choose_args.values_mut() {
-            let positions = set.positions();
-            if positions == 0 {
-                continue;
-            }
-            let mut sums: BTreeMap<i32, Vec<u32>> = BTreeMap::new();
-            for slot in &order {
-                let Some(bucket) = self.buckets[*slot].as_ref() else { continue };
-                let mut argument = set.get(bucket.id).cloned().unwrap_or_default();
-                if argument.weight_sets.is_empty() {
-                    let weights = (0..bucket.items.len()).map(|index| bucket.item_weight(index)).collect();
-                    argument.weight_sets = vec![weights; positions];
-                }
-                for (position, weights) in argument.weight_sets.iter_mut().enumerate() {
-                    for (weight, item) in weights.iter_mut().zip(&bucket.items) {
-                        if let Some(sum) = sums.get(item).and_then(|sums| sums.get(position)) {
-                            *weight = *sum;
-                        }
-                    }
-                }
-                let sum = |weights: &Vec<u32>| weights.iter().fold(0u32, |sum, weight| sum.wrapping_add(*weight));
-                sums.insert(bucket.id, argument.weight_sets.iter().map(sum).collect());
-                set.set(bucket.id, argument);
-            }
-        }
-    }
-
-    /// The slots of all buckets, those below others first.
-    fn buckets_from_below(&self) -> Vec<usize> {
-        let mut order = Vec::new();
-        let mut is_done = vec![false; self.buckets.len()];
-        for root in self.buckets() {
-            let mut path = vec![(root, 0)];
-            while let Some((bucket, next)) = path.pop() {
-                let slot = slot_of(bucket.id).expect("buckets have negative ids");
-                if is_done[slot] {
-                    continue;
-                }
-                match bucket.items.get(next) {
-                    None => {
-                        is_done[slot] = true;
-                        order.push(slot);
-                    }
-                    Some(item) => {
-                        path.push((bucket, next + 1));
-                        path.extend(self.bucket(*item).map(|child| (child, 0)));
-                    }
-                }
-            }
-        }
-        order
     }
 
     /// Sets the weight of a device or bucket wherever it is, and carries the change up.

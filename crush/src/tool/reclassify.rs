@@ -64,10 +64,9 @@ impl Run<'_> {
     }
 
     fn rebuild(&mut self, map: &mut CrushMap) -> Result<(), Stop> {
-        if map.rebuild_shadows().is_ok() {
-            return Ok(());
-        }
-        self.say("failed to rebuild_roots_with_classes: (22) Invalid argument");
+        let Err(error) = map.rebuild_shadows() else { return Ok(()) };
+        let (number, words) = super::run::system_error(error.kind());
+        self.say(&format!("failed to rebuild_roots_with_classes: ({number}) {words}"));
         self.fail("failed to reclassify map", 1)
     }
 

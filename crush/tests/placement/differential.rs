@@ -15,9 +15,13 @@ use types::{Seed, SeededRandom};
 use crate::golden::MemoryFiles;
 use crate::random_map::{self, RandomMap};
 
-/// What one call of Ceph's tool may take: 2 GB of address space, in KiB, and seconds of processor time. Maps here have at most
-/// some hundreds of buckets; what needs more would take 15 GB and minutes.
-const BOUNDED: &str = "ulimit -v 2000000; ulimit -t 60; exec crushtool \"$@\"";
+/// What one call of Ceph's tool may take: 2 GB of address space, in KiB, seconds of processor time, and seconds. Maps here have at
+/// most some hundreds of buckets; what needs more would take 15 GB and minutes. A crash may also find its own
+/// memory damaged, and wait for itself for ever.
+const BOUNDED: &str = "ulimit -v 2000000; ulimit -t 60; exec timeout -s KILL 120 crushtool \"$@\"";
+
+/// How `timeout` ends when it has killed.
+const KILLED: i32 = 128 + 9;
 
 /// Calls that were compared, and those in which Ceph's tool was ended by a signal.
 static COMPARED: AtomicUsize = AtomicUsize::new(0);
@@ -71,11 +75,12 @@ impl Pair {
         });
         let output =
             Command::new("sh").args(["-c", BOUNDED, "crushtool"]).args(theirs).output().expect("start crushtool");
-        let counter = if output.status.code().is_some() { &COMPARED } else { &CRASHED };
+        let theirs_code = output.status.code().filter(|code| *code != KILLED);
+        let counter = if theirs_code.is_some() { &COMPARED } else { &CRASHED };
         counter.fetch_add(1, Ordering::Relaxed);
         Both {
             ours: crush_tool(&ours, &mut self.memory),
-            theirs_code: output.status.code(),
+            theirs_code,
             theirs_said: String::from_utf8_lossy(&output.stdout).into_owned(),
             theirs_complained: String::from_utf8_lossy(&output.stderr).into_owned(),
         }

@@ -7,4 +7,5 @@ mod differential;
 mod golden;
 mod properties;
 mod random_map;
+mod regressions;
 mod robustness;
