@@ -6,7 +6,8 @@
 //! Invariants, all established by [`CompiledMap::new`]
 //! 1. Every bucket item is a device below `max_devices` or an existing bucket, and no bucket is below itself.
 //! 2. Every list of numbers has the length that its bucket's algorithm reads.
-//! 3. The number of attempts of any rule is bounded, so every mapping ends.
+//! 3. The number of attempts of any rule is bounded, so every mapping ends; and so is the number of items that a mapping draws
+//!    among, so it ends in seconds.
 
 mod foresight;
 
@@ -18,7 +19,8 @@ use crate::bucket::{
     LANES_MAX, Permutation, Registers, Straws, list_pick, permutation_pick, straw_pick, straw2_pick, tree_pick,
 };
 use crate::error::Error;
-use crate::map::{Bucket, BucketContents, ChooseArgs, CrushMap, HASH_RJENKINS1, Rule, Tunables, slot_of};
+use crate::map::{Bucket, BucketContents, ChooseArgs, CrushMap, HASH_RJENKINS1, Rule, Step, Tunables, slot_of};
+use crate::rule::override_above_zero;
 
 /// How deep a tree may be. Ceph's own types make 11 levels; its tools give up at no fixed depth. 64 leaves any real tree room.
 pub const DEPTH_MAX: usize = 64;
@@ -28,10 +30,21 @@ pub const DEPTH_MAX: usize = 64;
 pub const TRIES_MAX: u32 = 1 << 16;
 
 /// Places in the tables of all sets of choose arguments together: one per set and bucket slot. Ceph has one set per pool at
+/// How many times a rule may ask for a device below an item, times how often for an item: 2^24. With Ceph's defaults it is 51, and
+/// 2,601 with those of before 2012; a thousand times of that is nothing but a wait.
+pub const ATTEMPTS_MAX: u32 = 1 << 24;
+
+/// How many items one mapping may draw among, all its attempts together. Ordinary mappings need some hundreds. Ceph's own tool takes
+/// some ten seconds for so many, and this one two or three; what has found no device by then has none.
+const ITEMS_PER_MAPPING_MAX: u64 = 1 << 28;
+
 /// most, and hundreds of pools; the bound keeps sets of a few bytes each from becoming tables of gigabytes.
 const CHOOSE_PLACES_MAX: usize = 1 << 22;
 
 /// A range of one of the flat arrays.
+/// What a bucket draws that has nothing to draw: above any device, so that the search for a place ends there.
+const NO_ITEM: i32 = i32::MAX;
+
 #[derive(Clone, Copy, Debug)]
 struct Span {
     start: usize,
@@ -282,6 +295,9 @@ impl CompiledMap {
                     None => (node.items, weights),
                     Some(replacement) => (
                         replacement.ids.unwrap_or(node.items),
+        if !permutations.spend(node.size()) {
+            return NO_ITEM;
+        }
                         *replacement.weights.get(position).or(replacement.weights.last()).unwrap_or(&weights),
                     ),
                 };
@@ -295,7 +311,7 @@ impl CompiledMap {
             Kind::Straw { straws } => straw_pick(items, straws.of(&self.numbers), x, r),
         };
         // A tree whose weights do not add up can be led to a leaf without item.
-        items.get(index).copied().unwrap_or(i32::MAX)
+        items.get(index).copied().unwrap_or(NO_ITEM)
     }
 
     fn straws(&self, ids: Span, draws: Draws) -> Straws<'_> {
@@ -319,6 +335,9 @@ pub(crate) struct Permutations {
 }
 
 impl Permutations {
+        if !permutations.spend(1) {
+            return NO_ITEM;
+        }
     /// Begins a mapping: all permutations are void.
     pub(crate) fn begin(&mut self, slots: usize) {
         self.mapping += 1;
@@ -331,20 +350,37 @@ impl Permutations {
 fn check_tries(map: &CrushMap) -> Result<(), Error> {
     let tunables = &map.tunables;
     let from_tunables = [
+    /// Among how many items the mapping may still draw.
+    items_left: u64,
         ("choose_total_tries", tunables.choose_total_tries),
         ("choose_local_tries", tunables.choose_local_tries),
         ("choose_local_fallback_tries", tunables.choose_local_fallback_tries),
         ("msr_descents", tunables.msr_descents),
         ("msr_collision_tries", tunables.msr_collision_tries),
     ];
+        self.items_left = ITEMS_PER_MAPPING_MAX;
     for (name, value) in from_tunables {
         if value > TRIES_MAX {
             return Err(Error::invalid(format!("{name} is {value}; at most {TRIES_MAX} attempts are allowed")));
         }
+
+    /// Takes note that so many items are looked at; whether the mapping may still do so.
+    #[inline]
+    pub(crate) fn spend(&mut self, items: usize) -> bool {
+        match self.items_left.checked_sub(items as u64) {
+            Some(left) => {
+                self.items_left = left;
+                true
+            }
+            None => {
+                self.items_left = 0;
+                false
+            }
+        }
+    }
     }
     for (id, rule) in map.rules() {
         for step in &rule.steps {
-            use crate::map::Step;
             if let Step::SetChooseTries(tries)
             | Step::SetChooseLeafTries(tries)
             | Step::SetChooseLocalTries(tries)
@@ -373,6 +409,47 @@ impl CrushMap {
                 let slot = slot_of(bucket.id).expect("buckets have negative ids");
                 if heights[slot] != 0 {
                     continue;
+        check_attempts(id, rule, tunables)?;
+    }
+    Ok(())
+}
+
+/// That the rule's attempts, those below an item times those for an item, are not too many at any of its steps.
+fn check_attempts(id: u32, rule: &Rule, tunables: &Tunables) -> Result<(), Error> {
+    let (mut tries, mut leaf_tries) = (tunables.choose_total_tries.saturating_add(1), 0);
+    let (mut descents, mut collision_tries) = (tunables.msr_descents, tunables.msr_collision_tries);
+    for step in &rule.steps {
+        let attempts = match *step {
+            Step::SetChooseTries(value) => {
+                override_above_zero(&mut tries, value);
+                continue;
+            }
+            Step::SetChooseLeafTries(value) => {
+                override_above_zero(&mut leaf_tries, value);
+                continue;
+            }
+            Step::SetMsrDescents(value) => {
+                override_above_zero(&mut descents, value);
+                continue;
+            }
+            Step::SetMsrCollisionTries(value) => {
+                override_above_zero(&mut collision_tries, value);
+                continue;
+            }
+            Step::ChooseLeafFirstN { .. } => tries.saturating_mul(match leaf_tries {
+                0 if tunables.chooseleaf_descend_once != 0 => 1,
+                0 => tries,
+                leaf_tries => leaf_tries,
+            }),
+            Step::ChooseLeafIndep { .. } => tries.saturating_mul(leaf_tries.max(1)),
+            Step::ChooseMsr { .. } => descents.saturating_mul(collision_tries.max(1)),
+            _ => continue,
+        };
+        if attempts > ATTEMPTS_MAX {
+            return Err(Error::invalid(format!(
+                "rule {id} asks for {attempts} attempts at one place; at most {ATTEMPTS_MAX} are allowed"
+            )));
+        }
                 }
                 let Some(item) = bucket.items.get(next).copied() else {
                     heights[slot] = height;

@@ -279,7 +279,7 @@ fn wanted_count(count: i32, result_max: usize) -> Option<u32> {
     u32::try_from(wanted).ok().filter(|wanted| *wanted > 0)
 }
 
-fn override_above_zero(setting: &mut u32, value: i32) {
+pub(crate) fn override_above_zero(setting: &mut u32, value: i32) {
     if value > 0 {
         *setting = value.cast_unsigned();
     }

@@ -101,6 +101,9 @@ impl Mapping<'_> {
                         }
                         continue;
                     }
+                    if !scratch.permutations.spend(placed.len()) {
+                        return Attempt::GaveUp;
+                    }
                     collides = placed.contains(&item);
                     let is_good = !collides
                         && self.find_leaf(settings, scratch, item, r, placed.len(), room, leaves.as_deref_mut())

@@ -122,6 +122,9 @@ impl Mapping<'_> {
                 }
                 continue;
             }
+            if !scratch.permutations.spend(places.len()) {
+                return Descent::DeadEnd;
+            }
             if out[places.clone()].contains(&item) {
                 return Descent::Again;
             }

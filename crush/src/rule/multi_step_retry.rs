@@ -157,6 +157,9 @@ impl Mapping<'_> {
                 }
                 node = self.map.node(item)?;
             };
+            if !scratch.permutations.spend(ways.len()) {
+                return None;
+            }
             let collides = ways
                 .chunks_exact(depth)
                 .enumerate()

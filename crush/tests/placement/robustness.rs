@@ -145,3 +145,45 @@ fn maps_that_loop_or_are_too_deep_are_refused_with_the_reason() {
     let error = crush::text::compile(&deep).expect_err("too deep");
     assert!(error.message.contains("deeper"), "{error}");
 }
+
+/// The text of a map of eight hosts of eight devices, with a rule of these attempts.
+fn map_with_tries(tries: u32, leaf_tries: u32, how: &str) -> String {
+    let mut text = String::from("type 0 osd\ntype 1 host\ntype 11 root\n");
+    (0..64).for_each(|device| text += &format!("device {device} osd.{device}\n"));
+    for host in 0..8 {
+        let items: String = (host * 8..host * 8 + 8).map(|device| format!("item osd.{device} weight 1\n")).collect();
+        text += &format!("host h{host} {{\nalg straw2\n{items}}}\n");
+    }
+    let items: String = (0..8).map(|host| format!("item h{host} weight 8\n")).collect();
+    text += &format!("root r {{\nalg straw2\n{items}}}\n");
+    text + &format!(
+        "rule patient {{\nid 0\ntype replicated\nmin_size 1\nmax_size 9\nstep set_choose_tries {tries}\nstep set_chooseleaf_tries \
+         {leaf_tries}\nstep take r\nstep chooseleaf {how} 0 type host\nstep emit\n}}\n"
+    )
+}
+
+/// A rule may ask for thousands of attempts, each with thousands of its own. Both sides of the bound, and that the slowest mapping that
+/// is let through gives up: without an end to the work, this one would look at 2^24 times 16 items for each of its 9 places.
+#[test]
+fn attempts_multiply_up_to_a_bound_and_a_mapping_gives_up_in_the_end() {
+    for how in ["firstn", "indep"] {
+        let compile = |tries, leaf_tries| {
+            let map = crush::text::compile(&map_with_tries(tries, leaf_tries, how)).expect("a good text");
+            CompiledMap::new(&map)
+        };
+        let error = compile(1 << 12, (1 << 12) + 1).expect_err("too many");
+        assert!(error.message().contains("attempts at one place"), "{error}");
+        let error = compile((1 << 16) + 1, 1).expect_err("too many");
+        assert!(error.message().contains("attempts"), "{error}");
+        let compiled = compile(1 << 12, 1 << 12).expect("just so many");
+        let (mut workspace, mut result) = (Workspace::new(), Vec::new());
+        compiled.map_rule(0, 7, 9, &[0; 64], None, &mut workspace, &mut result);
+        assert!(
+            result.iter().all(|device| *device == crush::ITEM_NONE),
+            "{how}: all are out, but {result:?} was chosen"
+        );
+        // The next mapping has all its work before it again.
+        compiled.map_rule(0, 7, 3, &[WEIGHT_ONE; 64], None, &mut workspace, &mut result);
+        assert!(result.len() == 3 && !result.contains(&crush::ITEM_NONE), "{how}: {result:?}");
+    }
+}
