@@ -14,6 +14,8 @@ pub use registers::Registers;
 
 pub(crate) use list::list_pick;
 pub(crate) use straw::{straw_lengths, straw_pick};
-pub(crate) use straw2::{LANES_MAX, Straws, TOGETHER, straw2_pick, straw2_pick_together};
+pub(crate) use straw2::{
+    LANES_MAX, Straws, TOGETHER, TOGETHER_ITEMS_MAX, Table, reciprocal, straw2_pick, straw2_pick_together,
+};
 pub(crate) use tree::tree_pick;
 pub(crate) use uniform::{Permutation, permutation_pick};

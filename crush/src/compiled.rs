@@ -16,7 +16,8 @@ use std::collections::BTreeMap;
 pub(crate) use foresight::Foresight;
 
 use crate::bucket::{
-    LANES_MAX, Permutation, Registers, Straws, list_pick, permutation_pick, straw_pick, straw2_pick, tree_pick,
+    LANES_MAX, Permutation, Registers, Straws, list_pick, permutation_pick, reciprocal, straw_pick, straw2_pick,
+    tree_pick,
 };
 use crate::error::Error;
 use crate::map::{Bucket, BucketContents, ChooseArgs, CrushMap, HASH_RJENKINS1, Rule, Step, Tunables, slot_of};
@@ -29,7 +30,6 @@ pub const DEPTH_MAX: usize = 64;
 /// rules over tiny clusters; with this bound the worst rule over the worst map still ends.
 pub const TRIES_MAX: u32 = 1 << 16;
 
-/// Places in the tables of all sets of choose arguments together: one per set and bucket slot. Ceph has one set per pool at
 /// How many times a rule may ask for a device below an item, times how often for an item: 2^24. With Ceph's defaults it is 51, and
 /// 2,601 with those of before 2012; a thousand times of that is nothing but a wait.
 pub const ATTEMPTS_MAX: u32 = 1 << 24;
@@ -38,13 +38,14 @@ pub const ATTEMPTS_MAX: u32 = 1 << 24;
 /// some ten seconds for so many, and this one two or three; what has found no device by then has none.
 const ITEMS_PER_MAPPING_MAX: u64 = 1 << 28;
 
+/// Places in the tables of all sets of choose arguments together: one per set and bucket slot. Ceph has one set per pool at
 /// most, and hundreds of pools; the bound keeps sets of a few bytes each from becoming tables of gigabytes.
 const CHOOSE_PLACES_MAX: usize = 1 << 22;
 
-/// A range of one of the flat arrays.
 /// What a bucket draws that has nothing to draw: above any device, so that the search for a place ends there.
 const NO_ITEM: i32 = i32::MAX;
 
+/// A range of one of the flat arrays.
 #[derive(Clone, Copy, Debug)]
 struct Span {
     start: usize,
@@ -61,6 +62,8 @@ impl Span {
 #[derive(Clone, Copy, Debug)]
 struct Draws {
     weights: Span,
+    /// Where the reciprocals of the weights begin.
+    reciprocals: usize,
     heaviest: u32,
 }
 
@@ -113,6 +116,8 @@ pub struct CompiledMap {
     ids: Vec<i32>,
     /// Weights, sums, tree nodes and straws.
     numbers: Vec<u32>,
+    /// Of the weights that straw2 draws with; behind the last as many zeros as behind the ids.
+    reciprocals: Vec<f32>,
     replacements: BTreeMap<i64, Replacements>,
     pub(crate) rules: Vec<Option<Rule>>,
     pub(crate) max_devices: i32,
@@ -133,6 +138,7 @@ impl CompiledMap {
             nodes: Vec::with_capacity(map.buckets.len()),
             ids: Vec::new(),
             numbers: Vec::new(),
+            reciprocals: Vec::new(),
             replacements: BTreeMap::new(),
             rules: map.rules.clone(),
             max_devices: map.max_devices,
@@ -155,6 +161,7 @@ impl CompiledMap {
             compiled.replacements.insert(*id, replacements);
         }
         compiled.ids.extend([0; LANES_MAX]);
+        compiled.reciprocals.extend([0.0; LANES_MAX]);
         Ok(compiled)
     }
 
@@ -194,7 +201,10 @@ impl CompiledMap {
     }
 
     fn add_draws(&mut self, weights: &[u32]) -> Draws {
-        Draws { weights: self.add_numbers(weights), heaviest: weights.iter().copied().max().unwrap_or(0) }
+        let reciprocals = self.reciprocals.len();
+        self.reciprocals.extend(weights.iter().map(|weight| reciprocal(*weight)));
+        let heaviest = weights.iter().copied().max().unwrap_or(0);
+        Draws { weights: self.add_numbers(weights), reciprocals, heaviest }
     }
 
     fn add_bucket(&mut self, bucket: &Bucket) -> Result<Node, Error> {
@@ -285,6 +295,9 @@ impl CompiledMap {
         r: u32,
         position: usize,
     ) -> i32 {
+        if !permutations.spend(node.size()) {
+            return NO_ITEM;
+        }
         let items = node.items.of(&self.ids);
         let bucket_id = node.id.cast_unsigned();
         let index = match node.kind {
@@ -295,9 +308,6 @@ impl CompiledMap {
                     None => (node.items, weights),
                     Some(replacement) => (
                         replacement.ids.unwrap_or(node.items),
-        if !permutations.spend(node.size()) {
-            return NO_ITEM;
-        }
                         *replacement.weights.get(position).or(replacement.weights.last()).unwrap_or(&weights),
                     ),
                 };
@@ -315,11 +325,19 @@ impl CompiledMap {
     }
 
     fn straws(&self, ids: Span, draws: Draws) -> Straws<'_> {
-        Straws { ids: &self.ids[ids.start..], weights: draws.weights.of(&self.numbers), heaviest: draws.heaviest }
+        Straws {
+            ids: &self.ids[ids.start..],
+            weights: draws.weights.of(&self.numbers),
+            reciprocals: &self.reciprocals[draws.reciprocals..],
+            heaviest: draws.heaviest,
+        }
     }
 
     /// The item that a bucket, which must not be empty, draws by permutation, whatever its kind.
     pub(crate) fn pick_by_permutation(&self, node: &Node, permutations: &mut Permutations, x: u32, r: u32) -> i32 {
+        if !permutations.spend(1) {
+            return NO_ITEM;
+        }
         let items = node.items.of(&self.ids);
         let slot = slot_of(node.id).expect("nodes are buckets");
         let permutation = &mut permutations.by_slot[slot];
@@ -332,37 +350,19 @@ impl CompiledMap {
 pub(crate) struct Permutations {
     by_slot: Vec<Permutation>,
     mapping: u64,
+    /// Among how many items the mapping may still draw.
+    items_left: u64,
 }
 
 impl Permutations {
-        if !permutations.spend(1) {
-            return NO_ITEM;
-        }
     /// Begins a mapping: all permutations are void.
     pub(crate) fn begin(&mut self, slots: usize) {
         self.mapping += 1;
+        self.items_left = ITEMS_PER_MAPPING_MAX;
         if self.by_slot.len() < slots {
             self.by_slot.resize_with(slots, Permutation::default);
         }
     }
-}
-
-fn check_tries(map: &CrushMap) -> Result<(), Error> {
-    let tunables = &map.tunables;
-    let from_tunables = [
-    /// Among how many items the mapping may still draw.
-    items_left: u64,
-        ("choose_total_tries", tunables.choose_total_tries),
-        ("choose_local_tries", tunables.choose_local_tries),
-        ("choose_local_fallback_tries", tunables.choose_local_fallback_tries),
-        ("msr_descents", tunables.msr_descents),
-        ("msr_collision_tries", tunables.msr_collision_tries),
-    ];
-        self.items_left = ITEMS_PER_MAPPING_MAX;
-    for (name, value) in from_tunables {
-        if value > TRIES_MAX {
-            return Err(Error::invalid(format!("{name} is {value}; at most {TRIES_MAX} attempts are allowed")));
-        }
 
     /// Takes note that so many items are looked at; whether the mapping may still do so.
     #[inline]
@@ -378,6 +378,21 @@ fn check_tries(map: &CrushMap) -> Result<(), Error> {
             }
         }
     }
+}
+
+fn check_tries(map: &CrushMap) -> Result<(), Error> {
+    let tunables = &map.tunables;
+    let from_tunables = [
+        ("choose_total_tries", tunables.choose_total_tries),
+        ("choose_local_tries", tunables.choose_local_tries),
+        ("choose_local_fallback_tries", tunables.choose_local_fallback_tries),
+        ("msr_descents", tunables.msr_descents),
+        ("msr_collision_tries", tunables.msr_collision_tries),
+    ];
+    for (name, value) in from_tunables {
+        if value > TRIES_MAX {
+            return Err(Error::invalid(format!("{name} is {value}; at most {TRIES_MAX} attempts are allowed")));
+        }
     }
     for (id, rule) in map.rules() {
         for step in &rule.steps {
@@ -394,21 +409,6 @@ fn check_tries(map: &CrushMap) -> Result<(), Error> {
                 )));
             }
         }
-    }
-    Ok(())
-}
-
-impl CrushMap {
-    /// Checks that the buckets form trees: no cycle, no missing bucket, no absurd depth.
-    pub(crate) fn check_tree_of_buckets(&self) -> Result<(), Error> {
-        // The height of each bucket, 0 while unknown. An explicit stack, because the depth is what is being checked.
-        let mut heights = vec![0usize; self.buckets.len()];
-        for root in self.buckets() {
-            let mut path: Vec<(&Bucket, usize, usize)> = vec![(root, 0, 1)];
-            while let Some((bucket, next, height)) = path.pop() {
-                let slot = slot_of(bucket.id).expect("buckets have negative ids");
-                if heights[slot] != 0 {
-                    continue;
         check_attempts(id, rule, tunables)?;
     }
     Ok(())
@@ -450,6 +450,21 @@ fn check_attempts(id: u32, rule: &Rule, tunables: &Tunables) -> Result<(), Error
                 "rule {id} asks for {attempts} attempts at one place; at most {ATTEMPTS_MAX} are allowed"
             )));
         }
+    }
+    Ok(())
+}
+
+impl CrushMap {
+    /// Checks that the buckets form trees: no cycle, no missing bucket, no absurd depth.
+    pub(crate) fn check_tree_of_buckets(&self) -> Result<(), Error> {
+        // The height of each bucket, 0 while unknown. An explicit stack, because the depth is what is being checked.
+        let mut heights = vec![0usize; self.buckets.len()];
+        for root in self.buckets() {
+            let mut path: Vec<(&Bucket, usize, usize)> = vec![(root, 0, 1)];
+            while let Some((bucket, next, height)) = path.pop() {
+                let slot = slot_of(bucket.id).expect("buckets have negative ids");
+                if heights[slot] != 0 {
+                    continue;
                 }
                 let Some(item) = bucket.items.get(next).copied() else {
                     heights[slot] = height;

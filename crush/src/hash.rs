@@ -9,10 +9,10 @@ mod lanes;
 pub(crate) use lanes::hash32_3_lanes;
 
 /// The start value of every word hash.
-const SEED: u32 = 1_315_423_911;
+pub(crate) const SEED: u32 = 1_315_423_911;
 /// Two arbitrary words that fill the mix where there are fewer arguments than it takes.
-const FILLER_X: u32 = 231_232;
-const FILLER_Y: u32 = 1232;
+pub(crate) const FILLER_X: u32 = 231_232;
+pub(crate) const FILLER_Y: u32 = 1232;
 /// The golden ratio in 32 bits, start value of the string hash.
 const GOLDEN_RATIO: u32 = 0x9e37_79b9;
 

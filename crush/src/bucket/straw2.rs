@@ -1,16 +1,30 @@
 //! `straw2`: every item draws `ln(u) / weight` for a hash u, and the greatest (all are negative) wins; the first of equals.
 //!
-//! This is where nearly all time of placing goes, so two things are avoided for nearly all items. Nothing is divided unless it
-//! beats the best so far: with `distance` the positive `-ln(u)`, `distance / weight < best` holds exactly when
+//! This is where nearly all time of placing goes. In buckets of few items the winner is known from an estimate of all draws
+//! (`estimate.rs`), nearly always. Else it is drawn exactly, and two things are avoided for nearly all items. Nothing is divided
+//! unless it beats the best so far: with `distance` the positive `-ln(u)`, `distance / weight < best` holds exactly when
 //! `distance < best * weight` (integer division rounds down). And no logarithm is looked up for a hash that is too low for
 //! any weight in the bucket: [`Thresholds`] has a lower bound of the hashes whose distance can be below a product. A draw
 //! beats the best about ln(n) times among n items, so most blocks of items end with one comparison of all their hashes.
 
+mod estimate;
+mod together;
+mod vector;
+
 use std::sync::LazyLock;
+
+pub(crate) use estimate::reciprocal;
+pub(crate) use together::{TOGETHER, TOGETHER_ITEMS_MAX, Table, straw2_pick_together};
 
 use super::Registers;
 use crate::hash::hash32_3_lanes;
 use crate::logarithm::{HASH_VALUES, distances};
+use estimate::{Items, LANES_NUMBERED, certain_winner, fill_keys};
+#[cfg(not(target_arch = "x86_64"))]
+use vector::Portable;
+use vector::Vector;
+#[cfg(target_arch = "x86_64")]
+use vector::{Bits128, Bits256, Bits512};
 
 /// The most items that are hashed at once, by any registers.
 pub(crate) const LANES_MAX: usize = 32;
@@ -63,6 +77,8 @@ pub(crate) struct Straws<'a> {
     pub(crate) ids: &'a [i32],
     /// As many as there are items.
     pub(crate) weights: &'a [u32],
+    /// The [`reciprocal`] of each weight, and behind the last as many numbers more as behind the ids.
+    pub(crate) reciprocals: &'a [f32],
     /// At least the greatest weight.
     pub(crate) heaviest: u32,
 }
@@ -77,7 +93,10 @@ pub(crate) fn straw2_pick(registers: Registers, straws: Straws<'_>, x: u32, r: u
         // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
         Registers::Bits256 => unsafe { pick_with_avx2(straws, x, r) },
-        _ => pick_in_lanes::<32, 16>(straws, x, r),
+        #[cfg(target_arch = "x86_64")]
+        Registers::Baseline => pick_in_vectors::<Bits128, 4>(straws, x, r),
+        #[cfg(not(target_arch = "x86_64"))]
+        _ => pick_in_vectors::<Portable, 2>(straws, x, r),
     }
 }
 
@@ -85,21 +104,67 @@ pub(crate) fn straw2_pick(registers: Registers, straws: Straws<'_>, x: u32, r: u
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
 fn pick_with_avx2(straws: Straws<'_>, x: u32, r: u32) -> usize {
-    pick_in_lanes::<32, 16>(straws, x, r)
+    pick_in_vectors::<Bits256, 2>(straws, x, r)
 }
 
 /// The same, four times as wide.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
 fn pick_with_avx512(straws: Straws<'_>, x: u32, r: u32) -> usize {
-    pick_in_lanes::<32, 16>(straws, x, r)
+    pick_in_vectors::<Bits512, 1>(straws, x, r)
+}
+
+#[inline(always)]
+fn pick_in_vectors<V: Vector, const WIDTH: usize>(straws: Straws<'_>, x: u32, r: u32) -> usize {
+    let count = straws.weights.len();
+    if count <= TOGETHER_ITEMS_MAX {
+        let mut scores = [0.0; LANES_NUMBERED];
+        let items = Items { ids: straws.ids, reciprocals: straws.reciprocals, attempts: &[r; TOGETHER_ITEMS_MAX] };
+        const {
+            assert!(
+                TOGETHER_ITEMS_MAX.is_multiple_of(V::LANES * WIDTH) && TOGETHER_ITEMS_MAX <= LANES_MAX,
+                "whole blocks can be read"
+            )
+        };
+        fill_keys::<V, WIDTH>(items, x, count, &mut scores);
+        if let Some(winner) = certain_winner(&scores[..count]) {
+            return winner;
+        }
+    }
+    pick_exactly_in_lanes::<32, 16>(straws, x, r)
+}
+
+/// As [`straw2_pick`], by the definition alone.
+#[cold]
+fn straw2_pick_exactly(registers: Registers, straws: Straws<'_>, x: u32, r: u32) -> usize {
+    match registers {
+        // SAFETY: as in `straw2_pick`.
+        #[cfg(target_arch = "x86_64")]
+        Registers::Bits512 => unsafe { pick_exactly_with_avx512(straws, x, r) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        Registers::Bits256 => unsafe { pick_exactly_with_avx2(straws, x, r) },
+        _ => pick_exactly_in_lanes::<32, 16>(straws, x, r),
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn pick_exactly_with_avx2(straws: Straws<'_>, x: u32, r: u32) -> usize {
+    pick_exactly_in_lanes::<32, 16>(straws, x, r)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+fn pick_exactly_with_avx512(straws: Straws<'_>, x: u32, r: u32) -> usize {
+    pick_exactly_in_lanes::<32, 16>(straws, x, r)
 }
 
 /// Takes blocks of `WIDE` items as long as more than `NARROW` are left.
 #[inline(always)]
-fn pick_in_lanes<const WIDE: usize, const NARROW: usize>(straws: Straws<'_>, x: u32, r: u32) -> usize {
+fn pick_exactly_in_lanes<const WIDE: usize, const NARROW: usize>(straws: Straws<'_>, x: u32, r: u32) -> usize {
     const { assert!(NARROW <= WIDE && WIDE <= LANES_MAX, "whole blocks can be read") };
-    let Straws { ids, weights, heaviest } = straws;
+    let Straws { ids, weights, heaviest, .. } = straws;
     let count = weights.len();
     let mut best = Best::new(heaviest);
     let mut at = 0;
@@ -117,71 +182,6 @@ fn pick_in_lanes<const WIDE: usize, const NARROW: usize>(straws: Straws<'_>, x: 
 #[inline(always)]
 fn hash_block<const LANES: usize>(ids: &[i32], x: u32, r: u32) -> [u32; LANES] {
     hash32_3_lanes(x, ids.first_chunk().expect("behind the ids are as many numbers as lanes"), &[r; LANES])
-}
-
-/// How many draws are made together: the attempt numbers 0, 1 and 2.
-pub(crate) const TOGETHER: usize = 3;
-
-/// Items of each that are hashed at once, then.
-const BLOCK: usize = 16;
-
-/// The attempt number of each lane.
-const TOGETHER_NUMBERS: [u32; TOGETHER * BLOCK] = {
-    let mut numbers = [0; TOGETHER * BLOCK];
-    let mut lane = BLOCK;
-    while lane < TOGETHER * BLOCK {
-        numbers[lane] = numbers[lane - BLOCK] + 1;
-        lane += 1;
-    }
-    numbers
-};
-
-/// The index of the item that each draws, the first with the attempt number 0, the second with 1, and so on. Three at once take
-/// hardly longer than one: the processor works on the others while one waits for itself.
-pub(crate) fn straw2_pick_together(registers: Registers, straws: [Straws<'_>; TOGETHER], x: u32) -> [usize; TOGETHER] {
-    match registers {
-        // SAFETY: as in `straw2_pick`.
-        #[cfg(target_arch = "x86_64")]
-        Registers::Bits512 => unsafe { pick_together_with_avx512(straws, x) },
-        // SAFETY: as above.
-        #[cfg(target_arch = "x86_64")]
-        Registers::Bits256 => unsafe { pick_together_with_avx2(straws, x) },
-        _ => pick_together_in_lanes(straws, x),
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn pick_together_with_avx2(straws: [Straws<'_>; TOGETHER], x: u32) -> [usize; TOGETHER] {
-    pick_together_in_lanes(straws, x)
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f")]
-fn pick_together_with_avx512(straws: [Straws<'_>; TOGETHER], x: u32) -> [usize; TOGETHER] {
-    pick_together_in_lanes(straws, x)
-}
-
-#[inline(always)]
-fn pick_together_in_lanes(straws: [Straws<'_>; TOGETHER], x: u32) -> [usize; TOGETHER] {
-    let mut best = straws.map(|straws| Best::new(straws.heaviest));
-    let longest = straws.iter().map(|straws| straws.weights.len()).max().unwrap_or(0);
-    for at in (0..longest).step_by(BLOCK) {
-        let mut ids = [0i32; TOGETHER * BLOCK];
-        for (ids, straws) in ids.chunks_exact_mut(BLOCK).zip(&straws) {
-            // The shorter ones wait at their first block.
-            let from = if at < straws.weights.len() { at } else { 0 };
-            ids.copy_from_slice(&straws.ids[from..from + BLOCK]);
-        }
-        let hashes = hash32_3_lanes(x, &ids, &TOGETHER_NUMBERS);
-        let (blocks, _) = hashes.as_chunks::<BLOCK>();
-        for ((straws, block), best) in straws.iter().zip(blocks).zip(&mut best) {
-            if let Some(left) = straws.weights.get(at..).filter(|left| !left.is_empty()) {
-                best.consider(at, left, block);
-            }
-        }
-    }
-    best.map(|best| best.index)
 }
 
 struct Best<'a> {
@@ -265,7 +265,10 @@ impl Best<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{LANES_MAX, Registers, Straws, straw2_pick, straw2_pick_together};
+    use super::{
+        LANES_MAX, Registers, Straws, TOGETHER_ITEMS_MAX, Table, reciprocal, straw2_pick, straw2_pick_exactly,
+        straw2_pick_together,
+    };
     use crate::hash::hash32_3;
     use crate::logarithm::distances;
 
@@ -296,15 +299,23 @@ mod tests {
             let ids: Vec<i32> = (0..size + LANES_MAX).map(|index| i32::try_from(index).unwrap() * 31 - 100).collect();
             for weight in weight_kinds {
                 let weights: Vec<u32> = (0..size).map(weight).collect();
-                let straws =
-                    Straws { ids: &ids, weights: &weights, heaviest: weights.iter().copied().max().unwrap_or(0) };
+                let reciprocals: Vec<f32> =
+                    weights.iter().map(|weight| reciprocal(*weight)).chain([0.0; LANES_MAX]).collect();
+                let heaviest = weights.iter().copied().max().unwrap_or(0);
+                let straws = Straws { ids: &ids, weights: &weights, reciprocals: &reciprocals, heaviest };
+                let mut table = Table::default();
                 for x in 0..500 {
                     let expected = defined(&ids[..size], &weights, x, x % 5);
                     for registers in Registers::available() {
                         let picked = straw2_pick(registers, straws, x, x % 5);
                         assert_eq!(picked, expected, "{registers}, {size} items, input {x}, {weights:?}");
+                        let picked = straw2_pick_exactly(registers, straws, x, x % 5);
+                        assert_eq!(picked, expected, "{registers}, {size} items, input {x}, {weights:?}, exactly");
+                        if size > TOGETHER_ITEMS_MAX {
+                            continue;
+                        }
                         let shorter = Straws { weights: &weights[..size.div_ceil(2)], ..straws };
-                        let together = straw2_pick_together(registers, [straws, shorter, straws], x);
+                        let together = straw2_pick_together(registers, &mut table, [straws, shorter, straws], x);
                         let expected = [(&weights[..], 0), (shorter.weights, 1), (&weights[..], 2)];
                         let expected = expected.map(|(weights, r)| defined(&ids[..weights.len()], weights, x, r));
                         assert_eq!(together, expected, "{registers}, {size} items, input {x}, {weights:?}");

@@ -8,19 +8,17 @@
 //! drawn when it is needed.
 
 use super::{CompiledMap, Kind, Node};
-use crate::bucket::{Registers, Straws, TOGETHER, straw2_pick_together};
+use crate::bucket::{Straws, TOGETHER, TOGETHER_ITEMS_MAX, Table, straw2_pick_together};
 
 /// Levels that are foreseen. Deeper trees are rare, and their lower levels are drawn as before.
 const LEVELS_MAX: usize = 6;
-
-/// The most items of a bucket that is drawn from with registers of 256 bits together with others.
-const TOGETHER_ITEMS_MAX: usize = 16;
 
 /// For each attempt number the buckets on its way and the items that they drew.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Foresight {
     ways: [[(i32, i32); LEVELS_MAX]; TOGETHER],
     lengths: [usize; TOGETHER],
+    table: Table,
 }
 
 impl Foresight {
@@ -42,19 +40,13 @@ impl CompiledMap {
     /// Draws the first ways down from this bucket.
     pub(crate) fn foresee(&self, foresight: &mut Foresight, from: &Node, x: u32) {
         foresight.forget();
-        let items_max = match self.registers {
-            // Narrow registers are busy with one draw already.
-            Registers::Baseline => return,
-            // These hold three small draws; of greater ones much of the state would go through memory.
-            Registers::Bits256 => TOGETHER_ITEMS_MAX,
-            Registers::Bits512 => usize::MAX,
-        };
         let mut nodes = [Some(from); TOGETHER];
         for level in 0..LEVELS_MAX {
-            let straws = nodes.map(|node| node.and_then(|node| self.straws_of(node, items_max)));
+            let straws = nodes.map(|node| node.and_then(|node| self.straws_of(node)));
             // A way that has ended walks along with another one, for nothing.
             let Some(any) = straws.iter().flatten().next() else { return };
-            let picks = straw2_pick_together(self.registers, straws.map(|straws| straws.unwrap_or(*any)), x);
+            let straws_or_any = straws.map(|straws| straws.unwrap_or(*any));
+            let picks = straw2_pick_together(self.registers, &mut foresight.table, straws_or_any, x);
             for way in 0..TOGETHER {
                 let (Some(node), Some(straws)) = (nodes[way], straws[way]) else { continue };
                 let item = straws.ids[picks[way]];
@@ -66,8 +58,8 @@ impl CompiledMap {
     }
 
     /// What a bucket of straw2 draws from without choose arguments; `None` for other, empty, and too large buckets.
-    fn straws_of(&self, node: &Node, items_max: usize) -> Option<Straws<'_>> {
+    fn straws_of(&self, node: &Node) -> Option<Straws<'_>> {
         let Kind::Straw2 { weights } = node.kind else { return None };
-        (1..=items_max).contains(&node.size()).then(|| self.straws(node.items, weights))
+        (1..=TOGETHER_ITEMS_MAX).contains(&node.size()).then(|| self.straws(node.items, weights))
     }
 }
