@@ -45,7 +45,62 @@ impl Default for Metrics {
     }
 }
 
+/// A way to write figures down, as a reader of `/metrics` asks for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// OpenMetrics 1.0.
+    OpenMetrics,
+    /// Prometheus's older text format, 0.0.4: what everybody reads.
+    Text,
+}
+
+impl Format {
+    /// What a request's `Accept` asks for. Prometheus itself asks for OpenMetrics.
+    pub fn accepted(accept: Option<&str>) -> Self {
+        match accept {
+            Some(kinds) if kinds.contains("application/openmetrics-text") => Self::OpenMetrics,
+            _ => Self::Text,
+        }
+    }
+
+    /// For the answer's head.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            Self::Text => "text/plain; version=0.0.4; charset=utf-8",
+        }
+    }
+}
+
+/// The older format says a counter's name with its `_total` in the comments too, and knows neither units nor an end.
+fn older_text(open_metrics: &str) -> String {
+    let lines: Vec<&str> = open_metrics.lines().collect();
+    let is_counter = |name: &str| lines.iter().any(|line| line.strip_prefix("# TYPE ") == Some(&format!("{name} counter")));
+    let mut text = String::with_capacity(open_metrics.len());
+    for line in &lines {
+        let mut words = line.splitn(4, ' ');
+        match (words.next(), words.next(), words.next(), words.next()) {
+            (Some("#"), Some("UNIT" | "EOF"), ..) => continue,
+            (Some("#"), Some(kind), Some(name), Some(rest)) if is_counter(name) => {
+                text += &format!("# {kind} {name}_total {rest}");
+            }
+            _ => text += line,
+        }
+        text.push('\n');
+    }
+    text
+}
+
 impl Metrics {
+    /// All figures.
+    pub fn render(&self, format: Format) -> String {
+        let text = self.registry.render();
+        match format {
+            Format::OpenMetrics => text,
+            Format::Text => older_text(&text),
+        }
+    }
+
     /// Notes an answered request.
     pub fn note(&self, operation: &'static str, latency: Duration, error: Option<&str>) {
         self.requests.with(operation).increment();
@@ -53,5 +108,31 @@ impl Metrics {
         if let Some(code) = error {
             self.errors.with(code).increment();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readers_get_the_format_that_they_ask_for() {
+        let metrics = Metrics::default();
+        metrics.note("PutObject", Duration::from_millis(3), Some("NoSuchBucket"));
+        let open = metrics.render(Format::accepted(Some("application/openmetrics-text;version=1.0.0,text/plain")));
+        assert!(open.contains("# TYPE ika_s3_requests counter\n") && open.ends_with("# EOF\n"), "{open}");
+        let older = metrics.render(Format::accepted(Some("text/plain")));
+        for line in [
+            "# TYPE ika_s3_requests_total counter",
+            "# HELP ika_s3_requests_total Requests that were answered.",
+            "ika_s3_requests_total{operation=\"PutObject\"} 1",
+            "ika_s3_errors_total{code=\"NoSuchBucket\"} 1",
+            "# TYPE ika_s3_request_latency_seconds histogram",
+            "# TYPE ika_s3_connections gauge",
+        ] {
+            assert!(older.lines().any(|other| other == line), "{line}\nis not in\n{older}");
+        }
+        assert!(!older.contains("# UNIT") && !older.contains("# EOF"), "{older}");
+        assert_eq!(Format::accepted(None), Format::Text);
     }
 }

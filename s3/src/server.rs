@@ -19,6 +19,7 @@ use tokio::{
 use crate::{
     auth::Keys,
     gateway::{Gateway, Settings},
+    metrics::Format,
     service::Service,
 };
 
@@ -26,6 +27,8 @@ use crate::{
 const CONNECTIONS_MAX: usize = 2048;
 /// How long a client may take for the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long nothing is accepted after an accept that failed, as it does when all files are open.
+const ACCEPT_REST: Duration = Duration::from_millis(100);
 /// How long requests under way may take when the gateway ends.
 const FAREWELL_TIMEOUT: Duration = Duration::from_secs(20);
 /// Bytes of a form upload: its body is held in memory.
@@ -89,7 +92,7 @@ impl Server {
                     // Too many open files, say: those that are open go on.
                     Err(error) => {
                         tracing::warn!(%error, "a connection was not accepted");
-                        tokio::time::sleep_until(instant_of(boot_clock_now() + Duration::from_millis(100)).into()).await;
+                        rest().await;
                     }
                 },
             }
@@ -136,15 +139,29 @@ fn prepare(stream: &TcpStream) {
     }
 }
 
+/// Between a connection that could not be accepted and the next try.
+async fn rest() {
+    tokio::time::sleep_until(instant_of(boot_clock_now() + ACCEPT_REST).into()).await;
+}
+
 async fn serve_metrics(listener: TcpListener, gateway: Arc<Gateway>) {
     loop {
-        let Ok((stream, _)) = listener.accept().await else { continue };
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "a reader of metrics was not accepted");
+                rest().await;
+                continue;
+            }
+        };
         let gateway = Arc::clone(&gateway);
         tokio::spawn(async move {
             let service = service_fn(move |request: hyper::Request<Incoming>| {
                 let found = request.uri().path() == "/metrics";
-                let text = if found { gateway.metrics.registry.render() } else { "see /metrics\n".to_owned() };
-                let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+                let accept = request.headers().get(hyper::header::ACCEPT).and_then(|kinds| kinds.to_str().ok());
+                let format = Format::accepted(accept);
+                let text = if found { gateway.metrics.render(format) } else { "see /metrics\n".to_owned() };
+                let kind = if found { format.content_type() } else { "text/plain" };
                 let status = if found { hyper::StatusCode::OK } else { hyper::StatusCode::NOT_FOUND };
                 async move {
                     let answer = Response::builder().status(status).header(hyper::header::CONTENT_TYPE, kind);

@@ -51,13 +51,20 @@ enum Word {
     Sim(simulator::Sitting),
     /// Tells the story of one seed: every event, or those of one placement group or object.
     Replay(simulator::Replay),
-    /// Measures on this machine: a cluster of three OSDs, or `placement` or its `quality`; the figures of docs/.
+    /// Measures on this machine: a cluster of three OSDs, its gateway (`s3`), or `placement` or its `quality`; the
+    /// figures of docs/.
     Bench {
         /// What to measure instead of a cluster, and where a plot goes.
         what: Vec<String>,
         /// Seconds of each measurement.
         #[arg(long, default_value_t = 10)]
         seconds: u32,
+        /// For `s3`: how often each measurement is made.
+        #[arg(long, default_value_t = 3)]
+        rounds: u32,
+        /// For `s3`: in turns with another S3 service, which the variables PEER_… describe.
+        #[arg(long)]
+        compare: bool,
     },
 }
 
@@ -94,7 +101,15 @@ fn run(word: Word, root: &Path) -> Result<()> {
         }
         Word::Sim(sitting) => simulator::sit(root, &sitting),
         Word::Replay(replay) => simulator::replay(root, &replay),
-        Word::Bench { what, seconds } if what.is_empty() => bench::run(root, seconds),
+        Word::Bench { what, seconds, .. } if what.is_empty() => bench::run(root, seconds),
+        Word::Bench { what, seconds, rounds, compare } if what == ["s3"] => {
+            steps::cargo(root, &["build", "--locked", "--package", "ika"])?;
+            let (seconds, rounds) = (seconds.to_string(), rounds.to_string());
+            let mut arguments = vec!["run", "--locked", "--quiet", "--package", "ika-bench", "--", "s3"];
+            arguments.extend(["--seconds", &seconds, "--rounds", &rounds]);
+            arguments.extend(compare.then_some("--compare"));
+            steps::cargo(root, &arguments)
+        }
         Word::Bench { what, .. } => {
             let arguments = ["run", "--locked", "--quiet", "--package", "ika-bench", "--"];
             steps::cargo(root, &[&arguments[..], &what.iter().map(String::as_str).collect::<Vec<_>>()].concat())
