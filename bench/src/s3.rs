@@ -26,8 +26,9 @@ const SIZES: [(&str, usize); 2] = [("4 KiB", 4 << 10), ("4 MiB", 4 << 20)];
 const LISTED: usize = 10_000;
 /// Between two measurements: what the one before left to be written in the background shall not be paid by the next.
 const PAUSE: Duration = Duration::from_secs(2);
-/// More keys than any service makes in a measurement.
-const KEYS_MAX: usize = 99_999_999;
+/// Bytes that a measurement writes at most, however fast it is: three copies of them fit devices of a few GiB, which is
+/// what a service beside ours may have been given.
+const WRITTEN_BYTES_MAX: usize = 1536 << 20;
 
 const BUCKET: &str = "ika-bench";
 const BUCKET_LISTED: &str = "ika-bench-listed";
@@ -124,7 +125,7 @@ async fn measure(cluster: &OwnCluster, services: &[Service], options: &Options) 
                     let load = Load {
                         prefix: prefix(round, bytes),
                         bucket: BUCKET.to_owned(),
-                        keys: made.get(at).copied().unwrap_or(KEYS_MAX),
+                        keys: made.get(at).copied().unwrap_or(WRITTEN_BYTES_MAX / bytes),
                         order: if method == Method::PUT { Order::in_turn() } else { Order::random() },
                         method: method.clone(),
                         bytes,

@@ -130,7 +130,10 @@ pub fn run_s3(arguments: &S3) -> Result<()> {
         };
         let cluster = Cluster::connect(&config).await.context("connect to the monitors")?;
         let server = s3::Server::open(cluster, settings).await.context("open the gateway's pools")?;
-        say_serving(&format!("s3.{} serves on {address}", options.id));
+        let figures = metrics.as_ref().map(tokio::net::TcpListener::local_addr).transpose();
+        let figures = figures.context("ask for the number of the port of metrics")?;
+        let figures = figures.map(|address| format!(", its metrics on {address}")).unwrap_or_default();
+        say_serving(&format!("s3.{} serves on {address}{figures}", options.id));
         Ok(server.run(listener, metrics, shutdown).await?)
     })
 }

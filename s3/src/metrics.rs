@@ -13,6 +13,7 @@ pub(crate) struct Metrics {
     pub registry: MetricRegistry,
     pub requests: CounterBy,
     pub errors: CounterBy,
+    pub responses: CounterBy,
     pub received: Counter,
     pub sent: Counter,
     pub latency: Histogram,
@@ -26,8 +27,9 @@ impl Default for Metrics {
     fn default() -> Self {
         let registry = MetricRegistry::new("ika_s3");
         Self {
-            requests: registry.counter_by("requests", "", "operation", "Requests that were answered."),
-            errors: registry.counter_by("errors", "", "code", "Requests that were refused, by S3's error code."),
+            requests: registry.counter_by("requests", "", "operation", "Requests of known users that were answered."),
+            errors: registry.counter_by("errors", "", "code", "Those that were refused, by S3's error code."),
+            responses: registry.counter_by("responses", "", "status", "All answers by their HTTP status."),
             received: registry.counter("received", "bytes", "Bytes of objects that came in."),
             sent: registry.counter("sent", "bytes", "Bytes of objects that answers promised."),
             latency: registry.histogram(
@@ -75,7 +77,8 @@ impl Format {
 /// The older format says a counter's name with its `_total` in the comments too, and knows neither units nor an end.
 fn older_text(open_metrics: &str) -> String {
     let lines: Vec<&str> = open_metrics.lines().collect();
-    let is_counter = |name: &str| lines.iter().any(|line| line.strip_prefix("# TYPE ") == Some(&format!("{name} counter")));
+    let is_counter =
+        |name: &str| lines.iter().any(|line| line.strip_prefix("# TYPE ") == Some(&format!("{name} counter")));
     let mut text = String::with_capacity(open_metrics.len());
     for line in &lines {
         let mut words = line.splitn(4, ' ');
@@ -124,7 +127,7 @@ mod tests {
         let older = metrics.render(Format::accepted(Some("text/plain")));
         for line in [
             "# TYPE ika_s3_requests_total counter",
-            "# HELP ika_s3_requests_total Requests that were answered.",
+            "# HELP ika_s3_requests_total Requests of known users that were answered.",
             "ika_s3_requests_total{operation=\"PutObject\"} 1",
             "ika_s3_errors_total{code=\"NoSuchBucket\"} 1",
             "# TYPE ika_s3_request_latency_seconds histogram",

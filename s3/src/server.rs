@@ -3,7 +3,8 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use client::{Cluster, Error, Result};
+use client::{Cluster, Error};
+use futures::{FutureExt, future::BoxFuture};
 use hyper::{Response, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{rt::TokioIo, rt::TokioTimer, server::graceful::GracefulShutdown};
 use s3s::{
@@ -44,7 +45,7 @@ pub struct Server {
 
 impl Server {
     /// Makes the pools where they are missing.
-    pub async fn open(cluster: Cluster, settings: Settings) -> Result<Self> {
+    pub async fn open(cluster: Cluster, settings: Settings) -> client::Result<Self> {
         Ok(Self { gateway: Gateway::open(cluster, settings).await? })
     }
 
@@ -58,7 +59,7 @@ impl Server {
         listener: TcpListener,
         metrics: Option<TcpListener>,
         shutdown: impl Future<Output = ()>,
-    ) -> Result<()> {
+    ) -> client::Result<()> {
         let service = self.service();
         let graceful = GracefulShutdown::new();
         let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
@@ -111,7 +112,7 @@ impl Server {
         outcome
     }
 
-    fn service(&self) -> S3Service {
+    fn service(&self) -> Counted {
         let keys = Keys::new(self.gateway.users.clone());
         let mut builder = S3ServiceBuilder::new(Service { gateway: Arc::clone(&self.gateway), keys: keys.clone() });
         let mut config = S3Config::default();
@@ -119,13 +120,39 @@ impl Server {
         config.xml_max_body_size = XML_BYTES_MAX;
         builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
         builder.set_auth(keys);
-        builder.build()
+        Counted { service: builder.build(), gateway: Arc::clone(&self.gateway) }
     }
 }
 
-type Connection = http1::Connection<TokioIo<TcpStream>, S3Service>;
+/// The protocol library with a count of its answers: it refuses a wrong signature before any operation hears of it.
+#[derive(Clone)]
+struct Counted {
+    service: S3Service,
+    gateway: Arc<Gateway>,
+}
 
-fn connection(stream: TcpStream, service: S3Service) -> Connection {
+impl hyper::service::Service<hyper::Request<Incoming>> for Counted {
+    type Response = s3s::HttpResponse;
+    type Error = s3s::HttpError;
+    type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
+
+    fn call(&self, request: hyper::Request<Incoming>) -> Self::Future {
+        let answer = hyper::service::Service::call(&self.service, request);
+        let gateway = Arc::clone(&self.gateway);
+        async move {
+            let answer = answer.await;
+            if let Ok(answer) = &answer {
+                gateway.metrics.responses.with(answer.status().as_u16()).increment();
+            }
+            answer
+        }
+        .boxed()
+    }
+}
+
+type Connection = http1::Connection<TokioIo<TcpStream>, Counted>;
+
+fn connection(stream: TcpStream, service: Counted) -> Connection {
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
@@ -187,7 +214,7 @@ impl Gateway {
 ///
 /// # Errors
 /// `Invalid` when somebody else does, or the address is not this machine's.
-pub async fn listen(address: SocketAddr) -> Result<TcpListener> {
+pub async fn listen(address: SocketAddr) -> client::Result<TcpListener> {
     let listener = TcpListener::bind(address).await;
     listener.map_err(|error| Error::invalid(format!("listen on {address}: {error}; another port is given by --port")))
 }

@@ -5,10 +5,12 @@
 
 mod browser;
 mod http;
+mod promtool;
 mod tools;
 mod tree;
 
 pub use browser::{Browser, Scheme};
 pub use http::get_text;
+pub use promtool::complaints_of_promtool;
 pub use tools::{Tool, Tools, run};
 pub use tree::{assert_equal_trees, make_tree};

@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    io::Write,
     path::Path,
     process::{Command, Stdio},
     time::Duration,
@@ -10,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use client::Cluster;
-use tests_compat::{Browser, Scheme, Tool, Tools, get_text};
+use tests_compat::{Browser, Scheme, Tools, complaints_of_promtool, get_text};
 use tests_daemons::TestCluster;
 
 /// Bytes of each OSD's device.
@@ -74,27 +73,8 @@ async fn check_metrics(tools: &Tools, url: &str) -> Result<()> {
     for name in ["ceph_osd_up{ceph_daemon=\"osd.2\"} 1", "ceph_pg_total{", "ceph_pool_metadata{", "ika_mgr_active 1"] {
         ensure!(text.lines().any(|line| line.starts_with(name)), "{name} is not in\n{text}");
     }
-    let Some(promtool) = tools.find(Tool::Promtool) else { return Ok(()) };
-    let mut checking = Command::new(promtool)
-        .args(["check", "metrics"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .context("start promtool")?;
-    checking
-        .stdin
-        .take()
-        .context("its input is a pipe")?
-        .write_all(text.as_bytes())
-        .context("give promtool the figures")?;
-    let output = checking.wait_with_output().context("wait for promtool")?;
-    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    // 3 says that the text is valid and that the lint has complaints.
-    ensure!(matches!(output.status.code(), Some(0 | 3)), "{}: {said}", output.status);
-    for line in said.lines() {
-        let (name, complaint) = line.split_once(' ').with_context(|| format!("promtool says `{line}`"))?;
-        ensure!(is_cephs_own(name, complaint), "promtool says `{line}`");
+    for (name, complaint) in complaints_of_promtool(tools, &text)?.unwrap_or_default() {
+        ensure!(is_cephs_own(&name, &complaint), "promtool says `{name} {complaint}`");
     }
     Ok(())
 }

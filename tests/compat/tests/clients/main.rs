@@ -3,4 +3,5 @@
 mod dashboard;
 mod gateway;
 mod kill;
+mod metrics;
 mod programs;

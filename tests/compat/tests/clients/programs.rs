@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use tests_compat::{Tool, Tools, assert_equal_trees, make_tree, run};
 use types::Seed;
 
-use crate::gateway::Gateway;
+use crate::{gateway::Gateway, metrics::gateway_metrics};
 
 /// Bytes of each OSD's device: the trees and files below three times over.
 const OSD_BYTES: u64 = 3 << 30;
@@ -40,6 +40,7 @@ async fn clients_find_what_they_stored() -> Result<()> {
     if let Some(restic) = tools.find(Tool::Restic) {
         restic_backup(&gateway, &restic)?;
     }
+    gateway_metrics(&gateway, &tools).await?;
     collect_garbage(&gateway)?;
     gateway.assert_no_errors()
 }
