@@ -255,7 +255,8 @@ impl Pg {
             Some(run) if run.chunk.is_none() && run.phase > Phase::Places => run.pause_until,
             // Answers wake it, and `retry` asks for them again.
             Some(_) => Time::FAR_FUTURE,
-            None => self.scrub.look_at,
+            // An interval that ends looks at once, but places that were refused are not asked for before their time.
+            None => self.scrub.look_at.max(self.scrub.put_off_until),
         }
     }
 
