@@ -41,6 +41,7 @@ bugs! {
     GapTaken: "osd/pg/src/write/replicate.rs", "A member takes a write although it lacks the one before it.";
     TrimmedAnswersForgotten: "osd/pg/src/write/replicate.rs", "Answers are not remembered when their log entries are trimmed.";
     RequestsForgotten: "osd/pg/src/write/admit.rs", "A repeated request is carried out again.";
+    RepeatAnsweredByLog: "osd/pg/src/write/admit.rs", "A repeat is answered by the log although members lack what it wrote.";
     FailedWritesForgotten: "osd/pg/src/write/admit.rs", "The repeat of a write that had failed is carried out again.";
     OldTargetAccepted: "osd/pg/src/write/admit.rs", "An operation is taken although its client chose the target in an earlier interval.";
     ReadDuringWrite: "osd/pg/src/write/admit.rs", "A read does not wait for the writes of its object that are under way.";

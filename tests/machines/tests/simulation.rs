@@ -18,6 +18,13 @@ fn nothing_acknowledged_is_lost_whatever_happens() {
     for_each_seed_in_parallel(SEEDS, |seed| must_hold(seed, Profile::of_seed(seed.0)));
 }
 
+/// Blocks rot under clients, deaths and scrubs; in the end every byte was read again and is right.
+#[test]
+fn what_rots_is_found_and_repaired() {
+    let rotting = Profile::named("rotting").expect("there is such a profile");
+    for_each_seed_in_parallel(0..60, |seed| must_hold(seed, rotting));
+}
+
 #[test]
 fn one_seed_run_twice_is_one_story() {
     for_each_seed_in_parallel(0..20, |seed| {

@@ -1,7 +1,7 @@
 //! An operation arrives: is it for us, has it been done already, may its object be used?
 
 use types::{
-    Cursor, Error, ObjectId, OsdId, SnapshotId, StoreRead, StoreReadResult, limits,
+    Cursor, Error, ObjectId, OsdId, RequestId, SnapshotId, StoreRead, StoreReadResult, limits,
     simulation::{Bug, planted},
 };
 use wire::{
@@ -109,8 +109,10 @@ impl Pg {
         if self.is_repeat(&open, &object, turn) {
             return;
         }
-        // A snapshot that was removed never comes back, so this need not be remembered either.
-        if let Err(error) = self.check_not_removed(&open.op) {
+        // A snapshot that was removed never comes back, so this need not be remembered either. What was done before it was
+        // removed has been done.
+        let is_known = self.known_outcome(open.op.request).is_some();
+        if !is_known && let Err(error) = self.check_not_removed(&open.op) {
             self.reply(&open, Err(OpFailure { error, step: None }), turn);
             return;
         }
@@ -144,14 +146,23 @@ impl Pg {
             write.expect("a request in flight belongs to a write in flight").open.session = open.session;
             return true;
         }
-        let in_log = self.log.entry_of_request(request).and_then(outcome_of);
-        if let Some(known) = in_log.or_else(|| self.remembered.get(request).cloned())
-            && !(planted(Bug::FailedWritesForgotten) && known.failure.is_some())
-        {
-            self.reply(open, answer_again(known, open.op.ops.len()), turn);
-            return true;
+        let Some(known) = self.known_outcome(request) else { return false };
+        // Decision 0062: an answer promises the copies of a write, not its log entry alone. It waits in the object's queue.
+        if known.failure.is_none() && !self.is_writable(object) && !planted(Bug::RepeatAnsweredByLog) {
+            return false;
         }
-        false
+        self.reply(open, answer_again(known, open.op.ops.len()), turn);
+        true
+    }
+
+    /// What became of the request, as far as the log and the memory of answers reach.
+    fn known_outcome(&self, request: RequestId) -> Option<RequestOutcome> {
+        if planted(Bug::RequestsForgotten) {
+            return None;
+        }
+        let in_log = self.log.entry_of_request(request).and_then(outcome_of);
+        let known = in_log.or_else(|| self.remembered.get(request).cloned());
+        known.filter(|known| known.failure.is_none() || !planted(Bug::FailedWritesForgotten))
     }
 
     /// Begins what can begin on the object, in order.
@@ -200,6 +211,13 @@ impl Pg {
         if !unwritable.is_empty() {
             self.recovery.wanted.extend(unwritable);
             return false;
+        }
+        let Some(front) = queue.waiting.front() else { return false };
+        let is_own = front.session == SessionId::OWN;
+        if let Some(known) = self.known_outcome(front.op.request).filter(|_| !is_own) {
+            let Some(open) = self.pop_waiting(object) else { return false };
+            self.reply(&open, answer_again(known, open.op.ops.len()), turn);
+            return true;
         }
         if self.is_held_by_scrub(object) && !self.preempt_scrub(turn.now) {
             return false;
@@ -311,8 +329,10 @@ impl Pg {
         let Some(queue) = self.writes.objects.get_mut(object) else { return };
         queue.loading = false;
         let asked = std::mem::take(&mut queue.asked);
+        // A copy is replaced when nothing is on its way to it: the write before this one wakes it.
+        let is_awaited = queue.in_flight > 0;
         if let Some(damaged) = damaged_object(&asked, &results)
-            && self.fetch_instead(&damaged, &results, turn)
+            && (is_awaited || self.fetch_instead(&damaged, &results, turn))
         {
             return;
         }

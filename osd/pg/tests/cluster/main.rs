@@ -27,45 +27,43 @@ fn a_quiet_cluster_serves() {
 
 #[test]
 fn a_flaky_network_loses_nothing() {
-    tests_kit::for_each_seed_in_parallel(0..60, |seed| run(seed, Faults::network()));
+    tests_kit::for_each_seed_in_parallel(0..tests_kit::count(60, 500), |seed| run(seed, Faults::network()));
 }
 
 #[test]
 fn datagrams_that_come_twice_and_late_do_no_harm() {
-    tests_kit::for_each_seed_in_parallel(0..60, |seed| run(seed, Faults::datagrams()));
+    tests_kit::for_each_seed_in_parallel(0..tests_kit::count(60, 500), |seed| run(seed, Faults::datagrams()));
 }
 
 #[test]
 fn crashes_lose_nothing_that_was_acknowledged() {
-    tests_kit::for_each_seed_in_parallel(0..120, |seed| run(seed, Faults::crashes()));
+    tests_kit::for_each_seed_in_parallel(0..tests_kit::count(120, 1000), |seed| run(seed, Faults::crashes()));
 }
 
 #[test]
 fn a_partitioned_primary_serves_no_old_content() {
-    tests_kit::for_each_seed_in_parallel(0..80, |seed| run(seed, Faults::partitions()));
+    tests_kit::for_each_seed_in_parallel(0..tests_kit::count(80, 500), |seed| run(seed, Faults::partitions()));
 }
 
 #[test]
 fn copies_move_and_wiped_devices_are_filled() {
-    tests_kit::for_each_seed_in_parallel(0..80, |seed| run(seed, Faults::moves()));
+    tests_kit::for_each_seed_in_parallel(0..tests_kit::count(80, 500), |seed| run(seed, Faults::moves()));
 }
 
 /// Blocks rot while clients read and write: nobody ever gets a wrong byte, and scheduled scrubs find and repair all of it.
 #[test]
 fn scrubs_find_and_repair_what_rots() {
-    tests_kit::for_each_seed_in_parallel(0..30, |seed| run(seed, Faults::rot()));
+    tests_kit::for_each_seed_in_parallel(0..tests_kit::count(30, 300), |seed| run(seed, Faults::rot()));
 }
 
 #[test]
 fn what_rots_while_members_die_and_move_is_repaired_in_the_end() {
-    // Seed 50 does not heal yet; `docs/reliability.md` says so. The long run shows it until it is mended.
-    let seeds = if std::env::var_os("IKA_LONG").is_some() { 0..60 } else { 0..50 };
-    tests_kit::for_each_seed_in_parallel(seeds, |seed| run(seed, Faults::rot_and_crashes()));
+    tests_kit::for_each_seed_in_parallel(0..tests_kit::count(60, 500), |seed| run(seed, Faults::rot_and_crashes()));
 }
 
 #[test]
 fn everything_at_once() {
-    tests_kit::for_each_seed_in_parallel(0..120, |seed| run(seed, Faults::all()));
+    tests_kit::for_each_seed_in_parallel(0..tests_kit::count(120, 1000), |seed| run(seed, Faults::all()));
 }
 
 #[test]

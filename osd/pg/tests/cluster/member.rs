@@ -7,7 +7,7 @@ use std::{
 
 use osd_pg::{AfterCommit, Checks, Event, Pg, PgConfig, ScrubConfig, StoredPg, Ticket};
 use store::{FaultyStore, ObjectStore};
-use types::{BootNonce, Epoch, ObjectId, OsdId, StoreRead, StoreReadResult, Time};
+use types::{BootNonce, Epoch, LogVersion, ObjectId, OsdId, StoreRead, StoreReadResult, Time};
 
 use crate::monitor::PG;
 
@@ -111,6 +111,18 @@ impl Member {
         let read = StoreRead::Omap { object, after: Vec::new(), prefix: Vec::new(), keys_max: 100_000 };
         let Ok(StoreReadResult::Omap(page)) = self.store.read(&read) else { panic!("read the index of snapshots") };
         page.entries.into_iter().map(|(key, _)| key).collect()
+    }
+
+    /// The version of the object's copy here.
+    pub fn version_of(&self, object: &ObjectId) -> Option<LogVersion> {
+        match self.store.read(&StoreRead::Meta { object: object.clone() }) {
+            Ok(StoreReadResult::Meta(Some(meta))) => {
+                let info =
+                    wire::decode_object_info(&meta.xattrs[osd_pg::OBJECT_INFO_XATTR]).expect("own info is readable");
+                Some(info.version)
+            }
+            _ => None,
+        }
     }
 
     /// Whether a block of some object fails its checksum.

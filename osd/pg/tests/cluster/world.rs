@@ -1,16 +1,21 @@
 //! Everything that happens, in order of virtual time.
 
+mod faults;
+mod judge;
+
+pub use faults::Faults;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
 
-use map::{Death, Weight};
+use map::Death;
 use osd_pg::{Action, Event, Pg, ScrubPlace, SessionId, Ticket};
 use store::ObjectStore;
 use tests_kit::{Chance, Content, EventLog, EventQueue, Link, LogDigest, Network, Packet};
-use types::{BootNonce, Epoch, OsdId, Seed, SeededRandom, StoreRead, Time};
-use wire::{ClientOp, ClientReply, PgBody, PgInfo, PgMessage, PgStateFlags};
+use types::{Epoch, OsdId, Seed, SeededRandom, StoreRead, Time};
+use wire::{ClientOp, ClientReply, PgBody, PgInfo, PgMessage};
 
 use crate::{
     client::{Client, History},
@@ -24,57 +29,6 @@ const CLIENTS: u64 = 3;
 const BUSY: Duration = Duration::from_secs(60);
 /// How long healing may take after that.
 const PATIENCE: Duration = Duration::from_secs(240);
-
-/// What goes wrong.
-#[derive(Debug, Clone, Copy)]
-pub struct Faults {
-    pub link: Link,
-    pub crashes: bool,
-    pub partitions: bool,
-    pub moves: bool,
-    pub wipes: bool,
-    /// Blocks of copies rot, each object's on one OSD only: another copy is always there, if its OSD is.
-    pub rot: bool,
-}
-
-impl Faults {
-    pub fn none() -> Self {
-        Self { link: Link::healthy(), crashes: false, partitions: false, moves: false, wipes: false, rot: false }
-    }
-
-    pub fn network() -> Self {
-        let link = Link { loss: Chance::per_ten_thousand(100), ..Link::rough() };
-        Self { link, ..Self::none() }
-    }
-
-    pub fn datagrams() -> Self {
-        Self { link: Link::rough().unordered(), crashes: true, moves: true, ..Self::none() }
-    }
-
-    pub fn crashes() -> Self {
-        Self { link: Link::rough(), crashes: true, ..Self::none() }
-    }
-
-    pub fn partitions() -> Self {
-        Self { partitions: true, ..Self::none() }
-    }
-
-    pub fn moves() -> Self {
-        Self { moves: true, wipes: true, ..Self::none() }
-    }
-
-    pub fn rot() -> Self {
-        Self { rot: true, ..Self::none() }
-    }
-
-    pub fn rot_and_crashes() -> Self {
-        Self { link: Link::rough(), crashes: true, moves: true, rot: true, ..Self::none() }
-    }
-
-    pub fn all() -> Self {
-        Self { link: Link::rough(), crashes: true, partitions: true, moves: true, wipes: true, ..Self::none() }
-    }
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Node {
@@ -132,6 +86,8 @@ pub struct World {
     log: EventLog,
     seed: Seed,
     trace: bool,
+    /// What clients were answered, for tests that ask by hand.
+    answers: Option<Vec<ClientReply>>,
 }
 
 impl World {
@@ -172,6 +128,7 @@ impl World {
             log: EventLog::new(1000),
             seed,
             trace: std::env::var("IKA_TRACE").is_ok(),
+            answers: None,
             random,
         }
     }
@@ -269,6 +226,8 @@ impl World {
             Happening::Crash => self.crash_somebody(),
             Happening::Restart(osd) => self.restart(osd),
             Happening::Boot(osd, life) => self.boot(osd, life),
+            // One that is wrongly thought dead while something is rotten would be the second fault.
+            Happening::MarkDown(osd, _) if self.members[&osd].runs && self.is_something_rotten() => {}
             Happening::MarkDown(osd, dead) => {
                 self.note(format_args!("osd.{osd} is marked down, {dead:?}"));
                 self.monitor.mark_down(osd, dead);
@@ -407,6 +366,10 @@ impl World {
                     self.post(Node::Osd(osd), Node::Osd(to), Message::Pg(message));
                 }
                 Action::Reply { session, reply } => {
+                    self.judge_promise(osd, session, &reply);
+                    if let Some(answers) = &mut self.answers {
+                        answers.push(ClientReply::clone(&reply));
+                    }
                     self.post(Node::Osd(osd), Node::Client(session.0), Message::Reply(reply));
                 }
                 Action::ShareMap { session, .. } => {
@@ -593,306 +556,6 @@ impl World {
         for op in client.again() {
             self.ask(id, op);
         }
-    }
-
-    // Faults.
-
-    fn crash_somebody(&mut self) {
-        if self.faults_ended {
-            return;
-        }
-        self.after(1500, 9000, Happening::Crash);
-        if self.faults.rot && self.members.values().any(Member::is_rotten) {
-            return;
-        }
-        let osd = OsdId(u32::try_from(self.random.below(u64::from(OSDS))).expect("small"));
-        if self.members[&osd].runs {
-            let dead = if self.random.chance(1, 2) { Death::Proven } else { Death::Possible };
-            self.crash(osd);
-            // Now and then it is back before anybody noticed.
-            if self.random.chance(3, 4) {
-                self.after(300, 4000, Happening::MarkDown(osd, dead));
-            }
-            self.after(100, 12_000, Happening::Restart(osd));
-        } else if self.random.chance(1, 3) {
-            // A live one is thought dead.
-            let osd = OsdId((osd.0 + 1) % OSDS);
-            self.after(0, 10, Happening::MarkDown(osd, Death::Possible));
-        }
-    }
-
-    fn crash(&mut self, osd: OsdId) {
-        let now = self.queue.now();
-        let survivors = self.random.below(8);
-        let member = self.members.get_mut(&osd).expect("a member");
-        member.runs = false;
-        member.life += 1;
-        member.pg = None;
-        member.waiting.clear();
-        member.commits.clear();
-        member.reservation += 1;
-        member.store.crash(usize::try_from(survivors).expect("small"));
-        self.deadlines.remove(&osd);
-        self.note(format_args!("osd.{osd} crashes"));
-        let packets = self.network.crash(now, &Node::Osd(osd));
-        self.queue_packets(packets);
-    }
-
-    fn restart(&mut self, osd: OsdId) {
-        if self.members[&osd].runs {
-            return;
-        }
-        let now = self.queue.now();
-        self.note(format_args!("osd.{osd} restarts"));
-        let packets = self.network.restart(now, &Node::Osd(osd));
-        self.queue_packets(packets);
-        let member = self.members.get_mut(&osd).expect("a member");
-        member.runs = true;
-        member.life += 1;
-        member.nonce = BootNonce(member.nonce.0 + 1);
-        member.restart_lease_end = now + member.config().prior_lease;
-        let stored = member.stored();
-        if let Some(epoch) = stored.epoch() {
-            let mut actions = Vec::new();
-            let map = self.monitor.map_of(epoch);
-            let pg = Pg::open(member.config(), PG, stored, map, now, &mut actions).expect("open what was stored");
-            member.pg = Some(pg);
-            let newest = member.epoch;
-            self.carry_out(osd, actions);
-            for epoch in epoch.0 + 1..=newest.0 {
-                let map = self.monitor.map_of(Epoch(epoch));
-                self.give(osd, Event::NewMap(map));
-            }
-        }
-        self.make_if_named(osd);
-        let life = self.members[&osd].life;
-        self.after(10, 1500, Happening::Boot(osd, life));
-        self.after(1, 60, Happening::MapTo(Node::Osd(osd)));
-    }
-
-    fn boot(&mut self, osd: OsdId, life: u64) {
-        let member = &self.members[&osd];
-        if member.life != life {
-            return;
-        }
-        if self.cut_off.contains(&osd) {
-            self.after(500, 1500, Happening::Boot(osd, life));
-            return;
-        }
-        let state = &self.monitor.newest().osds[&osd];
-        if state.up && state.nonce == member.nonce {
-            return;
-        }
-        let (nonce, is_up) = (member.nonce, state.up);
-        self.note(format_args!("osd.{osd} boots"));
-        if is_up && self.random.chance(1, 2) {
-            self.monitor.mark_down(osd, Death::Proven);
-        }
-        self.monitor.mark_up(osd, nonce);
-        self.spread_maps();
-    }
-
-    fn partition(&mut self) {
-        if self.faults_ended {
-            return;
-        }
-        self.after(4000, 14_000, Happening::Partition);
-        if !self.cut_off.is_empty() {
-            return;
-        }
-        let now = self.queue.now();
-        // More often than not the primary, which could serve what it should not.
-        let primary = self.monitor.newest().place(PG).acting_primary;
-        let any = OsdId(u32::try_from(self.random.below(u64::from(OSDS))).expect("small"));
-        let lone = primary.filter(|_| self.random.chance(2, 3)).unwrap_or(any);
-        let others: Vec<Node> = (0..OSDS).map(OsdId).filter(|osd| *osd != lone).map(Node::Osd).collect();
-        self.note(format_args!("osd.{lone} is cut off from the others and from the monitors"));
-        let packets = self.network.partition(now, &[Node::Osd(lone)], &others);
-        self.queue_packets(packets);
-        self.cut_off.insert(lone);
-        self.after(200, 3000, Happening::MarkDown(lone, Death::Possible));
-        self.after(500, 12_000, Happening::Heal);
-    }
-
-    fn move_somebody(&mut self) {
-        if self.faults_ended {
-            return;
-        }
-        self.after(2000, 12_000, Happening::Move);
-        let osd = OsdId(u32::try_from(self.random.below(u64::from(OSDS))).expect("small"));
-        let out = self.monitor.newest().osds.values().filter(|state| !state.is_in()).count();
-        let is_in = self.monitor.newest().osds[&osd].is_in();
-        if !is_in {
-            self.monitor.weigh(osd, Weight::ONE);
-        } else if out < 2 {
-            self.monitor.weigh(osd, Weight::ZERO);
-        }
-        self.spread_maps();
-    }
-
-    /// A device is lost. Only while the others have everything: nothing can be asked of copies that do not exist.
-    fn wipe_somebody(&mut self) {
-        if self.faults_ended {
-            return;
-        }
-        self.after(4000, 15_000, Happening::Wipe);
-        let everybody = (0..OSDS).map(OsdId).collect();
-        let osd = OsdId(u32::try_from(self.random.below(u64::from(OSDS))).expect("small"));
-        if !self.monitor.all_up(&everybody) || !self.is_clean() || !self.members[&osd].runs {
-            return;
-        }
-        self.note(format_args!("osd.{osd} is wiped"));
-        self.crash(osd);
-        let epoch = self.members[&osd].epoch;
-        let member = self.members.get_mut(&osd).expect("a member");
-        let fresh = Member::new(osd, epoch);
-        *member = Member { life: member.life, nonce: member.nonce, runs: false, ..fresh };
-        self.monitor.wipe(osd);
-        self.monitor.mark_down(osd, Death::Proven);
-        self.spread_maps();
-        self.after(1000, 5000, Happening::Restart(osd));
-    }
-
-    /// Rot and a death at once are two faults of one object: its last good copy may be the one that dies. So something
-    /// rots only while all have everything, and nobody dies while something is rotten.
-    fn rot_something(&mut self) {
-        if self.faults_ended {
-            return;
-        }
-        self.after(200, 3000, Happening::Rot);
-        let everybody = (0..OSDS).map(OsdId).collect();
-        if !self.is_clean() || !self.monitor.all_up(&everybody) || self.members.values().any(|member| !member.runs) {
-            return;
-        }
-        let osd = OsdId(u32::try_from(self.random.below(u64::from(OSDS))).expect("small"));
-        let objects = self.members[&osd].objects();
-        let of_this_osd: Vec<_> = objects.into_iter().filter(|object| object.hash % OSDS == osd.0).collect();
-        if of_this_osd.is_empty() {
-            return;
-        }
-        let at = usize::try_from(self.random.below(of_this_osd.len() as u64)).expect("few");
-        if self.members[&osd].store.damage(&of_this_osd[at], 0) {
-            self.rotted += 1;
-            self.note(format_args!("{} rots on osd.{osd}", of_this_osd[at]));
-        }
-    }
-
-    fn end_faults(&mut self) {
-        self.note("the faults end");
-        self.scrubbed_since_ms = self.queue.now().as_nanoseconds() / 1_000_000;
-        self.faults_ended = true;
-        let healthy = Link { ordering: self.faults.link.ordering, ..Link::healthy() };
-        self.network.set_default_link(healthy);
-        self.happen(Happening::Heal);
-        for osd in (0..OSDS).map(OsdId) {
-            self.monitor.weigh(osd, Weight::ONE);
-            if !self.members[&osd].runs {
-                self.restart(osd);
-            }
-        }
-        self.spread_maps();
-    }
-
-    // The judge.
-
-    fn primary(&self) -> Option<&Pg> {
-        let primary = self.monitor.newest().place(PG).acting_primary?;
-        self.members[&primary].pg.as_ref().filter(|pg| pg.is_primary())
-    }
-
-    fn is_clean(&self) -> bool {
-        let state = self.primary().map(|pg| pg.statistics().state);
-        state.is_some_and(|state| state.contains(PgStateFlags::ACTIVE.with(PgStateFlags::CLEAN)))
-    }
-
-    fn is_healed(&self) -> bool {
-        let newest = self.monitor.newest();
-        let acting = newest.place(PG).acting;
-        self.members.values().all(|member| {
-            member.runs
-                && member.epoch == newest.epoch()
-                && newest.is_up(member.osd)
-                && (member.pg.is_some() == acting.contains(&Some(member.osd)))
-                && member.store.pending_count() == 0
-        }) && self.is_clean()
-            && self.is_trimmed()
-            && self.clients.values().all(|client| client.open.is_empty())
-            && (!self.faults.rot || self.is_scrubbed())
-    }
-
-    /// Whether no clone of any member preserves what was removed, and the primary's index names none.
-    fn is_trimmed(&self) -> bool {
-        let newest = self.monitor.newest();
-        let removed = &newest.pools[&PG.pool].removed_snapshots;
-        let Some(primary) = newest.place(PG).acting_primary else { return false };
-        let named = |key: &Vec<u8>| types::SnapshotId(u64::from_be_bytes(key[..8].try_into().expect("eight bytes")));
-        let index = self.members[&primary].snapshot_index();
-        !index.iter().any(|key| removed.contains(named(key)))
-            && newest.place(PG).acting_osds().all(|osd| {
-                let is_removed = |snapshot: &types::SnapshotId| removed.contains(*snapshot);
-                let clones = self.members[&osd].clones();
-                !clones.iter().any(|(_, info)| info.snapshot_context.snapshots.iter().any(is_removed))
-            })
-    }
-
-    /// Whether every byte was read again since the faults have ended, and was right or was repaired.
-    fn is_scrubbed(&self) -> bool {
-        let record = self.primary().and_then(|pg| pg.statistics().scrub);
-        record.is_some_and(|record| record.deep_stamp_ms > self.scrubbed_since_ms && record.errors == 0)
-    }
-
-    fn judge(&mut self) {
-        self.history.assert_linearizable();
-        let acting: Vec<OsdId> = self.monitor.newest().place(PG).acting_osds().collect();
-        let primary = self.members[&acting[0]].content();
-        for osd in &acting[1..] {
-            let copy = self.members[osd].content();
-            for (object, content) in &primary {
-                assert_eq!(Some(content), copy.get(object), "seed {}: {object} on osd.{osd}", self.seed);
-            }
-            assert_eq!(copy.len(), primary.len(), "seed {}: osd.{osd} has other objects", self.seed);
-        }
-        for osd in &acting {
-            let index = self.members[osd].snapshot_index();
-            for (clone, info) in self.members[osd].clones() {
-                let made = info.cloned_at.expect("a clone was made");
-                assert!(!info.snapshot_context.snapshots.is_empty(), "seed {}: {clone} is for nothing", self.seed);
-                for snapshot in &info.snapshot_context.snapshots {
-                    let mut key = snapshot.0.to_be_bytes().to_vec();
-                    key.extend(made.epoch.0.to_be_bytes());
-                    key.extend(made.number.to_be_bytes());
-                    assert!(index.contains(&key), "seed {}: osd.{osd} does not know {clone}", self.seed);
-                }
-            }
-        }
-        let statistics = self.primary().expect("a clean PG has a primary").statistics();
-        assert_eq!((statistics.degraded_copies, statistics.unfound_objects), (0, 0));
-        let live = primary.keys().filter(|object| !object.is_clone()).count();
-        assert_eq!(statistics.objects, live as u64, "seed {}: the count of objects", self.seed);
-        let done: u64 = self.clients.values().map(|client| client.done).sum();
-        if self.faults.rot {
-            let refused: u64 = self.clients.values().map(|client| client.refused_as_damaged).sum();
-            let all_stayed = !self.faults.crashes && !self.faults.moves;
-            assert!(!all_stayed || refused == 0, "seed {}: a good copy was there ({refused})", self.seed);
-            assert!(!all_stayed || self.rotted > 3, "seed {}: something rots ({})", self.seed, self.rotted);
-        }
-        assert!(done > 100, "seed {}: clients did something ({done})", self.seed);
-    }
-
-    fn fail(&self, why: &str) -> ! {
-        let mut text = format!("seed {}: {why} by {}\n", self.seed, self.queue.now());
-        let newest = self.monitor.newest();
-        text += &format!("map {} {:?} temp {:?}\n", newest.epoch(), newest.place(PG), newest.pg_temp);
-        for member in self.members.values() {
-            let open: Vec<_> = member.commits.iter().map(|(number, ..)| *number).collect();
-            text += &format!("--- osd.{} runs {} epoch {} commits {open:?}\n", member.osd, member.runs, member.epoch);
-            text += &member.pg.as_ref().map_or("no copy\n".to_owned(), Pg::dump);
-        }
-        for client in self.clients.values() {
-            let open: Vec<_> = client.open.keys().collect();
-            text += &format!("client {} epoch {} open {open:?}\n", client.id, client.epoch);
-        }
-        panic!("{text}");
     }
 }
 

@@ -4,7 +4,7 @@
 //! an operation that is carried out twice, or not at all, or out of order shows in the next answer.
 //!
 //! A read leaves no trace, so one whose answer was lost is carried out again, and may then see what the client changed
-//! while it waited. Until it is answered, each such change adds to what it may say.
+//! while it waited. Until it is answered, each such change adds to what it may say (decision 0063).
 
 use std::collections::BTreeMap;
 
