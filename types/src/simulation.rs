@@ -87,6 +87,7 @@ bugs! {
     UndoneObjectKept: "osd/pg/src/missing.rs", "The content of an undone write is taken for the version before it.";
     DeletedObjectKept: "osd/pg/src/missing.rs", "A deletion learnt by log leaves the object in the store.";
     TrimBeyondCommitted: "osd/pg/src/log.rs", "The log is trimmed past what everybody has.";
+    MapsJumped: "osd/state/src/admission.rs", "An OSD takes a whole map of a peer and skips the epochs before it.";
     NewerEpochNotAwaited: "osd/state/src/admission.rs", "A message of a newer map is heard before that map.";
     GroupsMadeLast: "osd/state/src/groups.rs", "A new group is made after older ones spoke of its map.";
     GroupNotRegistered: "osd/state/src/groups.rs", "A new group is not entered into the registry that a restart reads.";

@@ -143,7 +143,16 @@ pub struct Pg {
 
 impl Pg {
     /// A member that has nothing stored yet: the first map that names this OSD for the PG.
-    pub fn create(config: PgConfig, pg: PgId, map: Arc<PublishedMap>, now: Time, actions: &mut Vec<Action>) -> Self {
+    /// `before` is the epoch of the map that the OSD had before this one, zero when it had none: by every later one a
+    /// client may have chosen, and nothing that it sent then has been turned away here.
+    pub fn create(
+        config: PgConfig,
+        pg: PgId,
+        map: Arc<PublishedMap>,
+        before: Epoch,
+        now: Time,
+        actions: &mut Vec<Action>,
+    ) -> Self {
         let mut info = PgInfo::empty(pg);
         // The epoch this copy was made in, until the first activation puts the PG's own there: it tells since when the
         // copy can testify (see `interval::testimony`).
@@ -155,6 +164,7 @@ impl Pg {
             Some(interval) => this.begin_interval(interval, &mut turn),
             None => this.begin_removal(&mut turn),
         }
+        this.clients_since = before.next().min(map.epoch());
         this.finish_event(&mut turn);
         this
     }
@@ -358,7 +368,10 @@ impl Pg {
             self.begin_removal(turn);
             return;
         };
-        if next.same_as(&self.interval) {
+        let has_jumped = self.map.epoch() > last.epoch().next();
+        if has_jumped {
+            self.begin_interval_after_jump(next, last.epoch(), turn);
+        } else if next.same_as(&self.interval) {
             self.note_map_of_same_interval(turn);
         } else {
             let proof = if planted(Bug::UpThruForgotten) { UpThru::Ignored } else { UpThru::Believed };
@@ -370,6 +383,18 @@ impl Pg {
         }
         if self.map.epoch().0 - self.epoch_stored.0 >= EPOCHS_UNSTORED_MAX {
             self.note_epoch();
+        }
+    }
+
+    /// Maps were skipped, since the monitors do not have them any more. Whatever may have happened in their epochs, this member
+    /// knows nothing of it: its past begins now, and as primary it waits for somebody whose past reaches back far enough.
+    fn begin_interval_after_jump(&mut self, interval: Interval, last: Epoch, turn: &mut Turn<'_>) {
+        let is_same = interval.same_for_clients(&self.interval);
+        self.past.clear();
+        self.begin_interval(interval, turn);
+        // What clients sent by the skipped maps has waited for this one, in their order; nothing of it was turned away.
+        if !is_same {
+            self.clients_since = last.next();
         }
     }
 

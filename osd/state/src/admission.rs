@@ -7,7 +7,8 @@ use types::{
     simulation::{Bug, planted},
 };
 use wire::{
-    ClientOp, ClientReply, Message, OpFailure, OpTarget, PgBody, PgInfo, PgMessage, Pong, VerifyPage, VerifyRequest,
+    ClientOp, ClientReply, MapShare, Message, OpFailure, OpTarget, PgBody, PgInfo, PgMessage, Pong, VerifyPage,
+    VerifyRequest,
 };
 
 use crate::{Action, Event, Osd, Owner, Peer};
@@ -50,7 +51,7 @@ impl Osd {
                 self.send(from, Message::Pong(pong), actions);
             }
             (Message::Pong(pong), Some(from)) => self.hear_pong(now, from, nonce, &pong, actions),
-            (Message::MapShare(share), Some(_)) => self.handle(now, Event::Maps(share), actions),
+            (Message::MapShare(share), Some(_)) => self.take_peers_maps(now, share, actions),
             (Message::MapRequest { have }, Some(from)) => {
                 let share = self.gate.share_since(have);
                 self.send(from, Message::MapShare(share), actions);
@@ -101,6 +102,17 @@ impl Osd {
             Some(osd) => self.send(osd, message, actions),
             None => actions.push(Action::Reply { session, message: Box::new(message) }),
         }
+    }
+
+    /// A peer may not have the increments that are lacked here, and then gives the whole map. That is for who has none: to
+    /// jump over epochs is to know nothing of the intervals in them. The monitors keep what is needed (decision 0064).
+    fn take_peers_maps(&mut self, now: Time, mut share: MapShare, actions: &mut Vec<Action>) {
+        if self.gate.epoch() > Epoch::ZERO && share.full.is_some() && !planted(Bug::MapsJumped) {
+            share.full = None;
+            // The peer was perhaps asked for this very epoch, and could not help: the monitors are asked now.
+            self.map_wanted = self.map_wanted.min(self.gate.epoch());
+        }
+        self.handle(now, Event::Maps(share), actions);
     }
 
     fn admit_client_op(&mut self, now: Time, session: SessionId, op: Box<ClientOp>, actions: &mut Vec<Action>) {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use map::{Mapping, PublishedMap};
 use osd_pg::{Action as PgAction, AfterCommit, Event as PgEvent, Fullness, Pg, Ticket};
 use types::{
-    OsdId, PgId, Time,
+    Epoch, OsdId, PgId, Time,
     simulation::{Bug, planted},
 };
 use wire::Message;
@@ -161,6 +161,7 @@ impl Osd {
 
     pub(crate) fn make_groups(&mut self, now: Time, map: &Arc<PublishedMap>, actions: &mut Vec<Action>) {
         let me = Some(self.config.whoami);
+        let before = self.places.as_ref().map_or(Epoch::ZERO, |places| places.map().epoch());
         let groups = &self.groups;
         let absent = map.pgs().filter(|pg| !groups.contains_key(pg));
         let places = match &mut self.places {
@@ -185,7 +186,7 @@ impl Osd {
         }
         for pg in made {
             let mut wanted = std::mem::take(&mut self.pg_actions);
-            let group = Pg::create(self.config.pg.clone(), pg, map.clone(), now, &mut wanted);
+            let group = Pg::create(self.config.pg.clone(), pg, map.clone(), before, now, &mut wanted);
             self.groups.insert(pg, Group::new(group));
             self.carry_out(now, pg, &mut wanted, actions);
             self.pg_actions = wanted;

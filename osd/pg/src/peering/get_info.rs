@@ -118,10 +118,14 @@ impl Pg {
             return;
         }
         if !self.is_creating() {
-            // A primary may die between the last member's activation and the news of it: then nobody has heard that
-            // the PG ever was active, and only a past that reaches back to its making tells everything.
-            // With the order to activate came a past that reached back far enough then; that of a PG which was being
-            // created begins with that interval, since nothing before it can matter.
+            // A primary may die between the last member's activation and the news of it: then nobody has heard that the PG
+            // ever was active. Since no account bounds the past from below, every interval in the list is asked about (no
+            // `last_epoch_started` excuses one), and what must be shown is that nothing before the list could matter.
+            // By induction over activations: the first one is that of a PG being created, whose order carries a list that
+            // begins with its own interval, before which nobody was served; or it reaches to the pool's making. Each later
+            // order carries the list of a primary that passed this check, and is on disk together with the activation it
+            // names. So the list of whoever was activated last reaches back far enough, it has been adopted here with
+            // the account, and it begins no later than that activation.
             let made = self.map.pools.get(&self.pg.pool).map_or(Epoch::ZERO, |pool| pool.created);
             let known_from = if started > Epoch::ZERO { started } else { made.max(self.last_interval_activated()) };
             let past_is_known = self.past.known_since(self.interval.since) <= known_from;

@@ -5,7 +5,9 @@ use std::{collections::VecDeque, time::Duration};
 use bytes::Bytes;
 use osd_pg::{Action, Checks, Event, Pg, PgConfig, SessionId};
 use store::{MemoryStore, ObjectStore};
-use types::{ClientId, ErrorKind, ObjectName, OsdId, RequestId, SnapshotId, StoreRead, StoreReadResult, Time, limits};
+use types::{
+    ClientId, Epoch, ErrorKind, ObjectName, OsdId, RequestId, SnapshotId, StoreRead, StoreReadResult, Time, limits,
+};
 use wire::{
     ClientOp, ClientReply, Notification, NotifyAnswer, OpFailure, OpFlags, OpSuccess, OpTarget, SnapshotContext, SubOp,
     SubOpResult, Watcher,
@@ -37,7 +39,7 @@ impl Single {
         let mut actions = Vec::new();
         let config = PgConfig { checks, ..PgConfig::new(OsdId(0)) };
         let now = Time::from_milliseconds(1_000);
-        let pg = Pg::create(config, PG, monitor.newest().clone(), now, &mut actions);
+        let pg = Pg::create(config, PG, monitor.newest().clone(), Epoch::ZERO, now, &mut actions);
         let mut single = Self {
             pg,
             store: MemoryStore::new(),

@@ -1,7 +1,9 @@
 //! Everything that happens, in order of virtual time.
 
+mod by_hand;
 mod faults;
 mod judge;
+mod missed_maps;
 
 pub use faults::Faults;
 
@@ -323,8 +325,9 @@ impl World {
         let placement = map.place(PG);
         let named = placement.up.contains(&Some(osd)) || placement.acting.contains(&Some(osd));
         if member.runs && member.pg.is_none() && named && map.pools.contains_key(&PG.pool) {
+            let before = Epoch(member.epoch.0 - 1);
             let mut actions = Vec::new();
-            member.pg = Some(Pg::create(member.config(), PG, map, now, &mut actions));
+            member.pg = Some(Pg::create(member.config(), PG, map, before, now, &mut actions));
             self.carry_out(osd, actions);
         }
     }
