@@ -61,14 +61,19 @@ impl Pg {
         true
     }
 
-    /// The version of the copy here: as its info says, or as the log does.
+    /// The version of the copy here: as its info says, or as the log does, which may not reach back to it.
     fn version_here(&self, object: &ObjectId, results: &[Result<StoreReadResult>]) -> Option<LogVersion> {
         let by_info = results.iter().find_map(|result| match result {
             Ok(StoreReadResult::Meta(Some(meta))) => ObjectState::new(Some(meta.clone())).ok()?.existing,
             _ => None,
         });
+        // A write that finds the object's state still in memory does not ask the store for it.
+        let by_queue = || {
+            let queue = self.writes.objects.get(object)?;
+            queue.state.as_ref()?.existing.clone()
+        };
         let by_log = self.log.newest_of(object).filter(|entry| entry.kind == LogEntryKind::Modify);
-        match (by_info, by_log) {
+        match (by_info.or_else(by_queue), by_log) {
             // A copy that is older than the log says is not merely damaged; scrub will tell.
             (Some(existing), Some(entry)) if existing.info.version != entry.version => None,
             (Some(existing), _) => Some(existing.info.version),

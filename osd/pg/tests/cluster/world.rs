@@ -1,9 +1,11 @@
 //! Everything that happens, in order of virtual time.
 
 mod by_hand;
+mod damaged;
 mod faults;
 mod judge;
 mod missed_maps;
+mod unfound;
 
 pub use faults::Faults;
 

@@ -26,7 +26,9 @@ impl World {
         let end = self.queue.now() + PATIENCE;
         while !condition(self) {
             let happening = self.queue.pop().expect("somebody always waits for something");
-            assert!(self.queue.now() < end, "{what} in {PATIENCE:?}");
+            if self.queue.now() >= end {
+                self.fail(&format!("not in {PATIENCE:?}: {what},"));
+            }
             self.happen(happening);
         }
     }
@@ -44,7 +46,7 @@ impl World {
         self.monitor.newest().place(PG).acting_primary.expect("somebody leads")
     }
 
-    pub(super) fn request(&mut self, sequence: u64, target: OpTarget, step: SubOp) -> u64 {
+    pub(super) fn request(&mut self, sequence: u64, target: OpTarget, ops: Vec<SubOp>) -> u64 {
         let sequence = FIRST_SEQUENCE + sequence;
         let op = ClientOp {
             request: RequestId { client: ClientId(SESSION), sequence },
@@ -56,7 +58,7 @@ impl World {
             snapshot_context: SnapshotContext::default(),
             flags: OpFlags::default(),
             modified_ms: sequence,
-            ops: vec![step],
+            ops,
         };
         let leader = self.leader();
         self.give(leader, Event::ClientOp { session: SessionId(SESSION), op: Box::new(op) });
@@ -64,9 +66,13 @@ impl World {
     }
 
     pub(super) fn on_object(&mut self, sequence: u64, step: SubOp) -> u64 {
-        let name = ObjectName::new("o");
+        self.on_named("o", sequence, vec![step])
+    }
+
+    pub(super) fn on_named(&mut self, name: &str, sequence: u64, steps: Vec<SubOp>) -> u64 {
+        let name = ObjectName::new(name);
         let (_, hash) = self.monitor.newest().object_pg(PG.pool, &name).expect("is placed");
-        self.request(sequence, OpTarget::Object { name, hash }, step)
+        self.request(sequence, OpTarget::Object { name, hash }, steps)
     }
 
     pub(super) fn answer(&self, sequence: u64) -> Option<&Result<OpSuccess, OpFailure>> {
