@@ -121,7 +121,9 @@ impl Osds {
     /// The process stands still for so long; its clock, its disk and its sockets do not.
     pub fn freeze(&mut self, stage: &mut Stage, osd: OsdId, duration: Duration) {
         stage.note(format_args!("osd.{osd} stands still for {duration:?}"));
-        self.node(osd).frozen_until = stage.now() + duration;
+        let node = self.node(osd);
+        // A shorter second standstill must not wake it before what waits for the end of the first one: that would be overtaken.
+        node.frozen_until = node.frozen_until.max(stage.now() + duration);
     }
 
     /// Until when the process stands still, if it does now.
