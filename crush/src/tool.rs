@@ -17,6 +17,7 @@ mod modify;
 mod number;
 mod reclassify;
 mod run;
+mod table;
 mod testing;
 mod usage;
 

@@ -7,10 +7,13 @@
 //! Owns: the order in which things are done, and the words. Does not know: how anything is computed.
 //!
 //! Unlike Ceph: a map has no number of OSDs beside those that exist and those that the placement hierarchy has; `--save` and
-//! all else that is written passes `check`. `--health`, `--test-random`, `--test-crush` and `--create-from-conf` are not there.
+//! all else that is written passes `check`. `--test-crush` ends after one pass, because another could only say the same;
+//! `--upmap-active` does not say how long it took, because this is a function without a clock; `--test-random` never puts a group on
+//! one OSD twice. `--create-from-conf` is refused: there is no file that lists a cluster's daemons.
 
 mod arguments;
 mod create;
+mod health;
 mod number;
 mod report;
 mod run;

@@ -1,7 +1,7 @@
 //! `--dump`: the whole map as structured text.
 
-use super::formatter::{Value, json, json_pretty, xml};
-use super::number::general;
+use super::formatter::{Value, html, json, json_pretty, xml};
+use super::table::{keys_and_values, table};
 use crate::map::{Algorithm, CrushMap, Profile, Rule, Step, Tunables};
 use crate::weight::to_float;
 
@@ -12,6 +12,10 @@ pub(super) fn dump(map: &CrushMap, format: &str) -> String {
         "json" => json(&value),
         "xml" => xml("crush_map", &value, false),
         "xml-pretty" => format!("{}\n", xml("crush_map", &value, true)),
+        "html" => html("crush_map", &value, false),
+        "html-pretty" => format!("{}\n", html("crush_map", &value, true)),
+        "table" => table("crush_map", &value),
+        "table-kv" => keys_and_values("crush_map", &value),
         _ => json_pretty(&value),
     }
 }
@@ -181,7 +185,7 @@ fn tunables(map: &CrushMap) -> Value {
 }
 
 fn choose_args(map: &CrushMap) -> Value {
-    let weight = |weight: &u32| Value::Number(general(f64::from(to_float(*weight)), 17));
+    let weight = |weight: &u32| Value::Float(f64::from(to_float(*weight)));
     let sets = map.choose_args().iter().map(|(id, set)| {
         let arguments = set.iter().map(|(bucket, argument)| {
             let mut fields = vec![("bucket_id", Value::number(bucket))];

@@ -1,8 +1,16 @@
-//! Structured output as JSON or XML, plain or with indentation, character for character as Ceph's formatters write it.
+//! Structured output as JSON, XML or HTML, plain or with indentation, character for character as Ceph's formatters write it.
+
+use super::number::general;
+
+/// Significant digits of floating-point numbers; HTML alone has fewer.
+pub(super) const DIGITS: usize = 17;
+const DIGITS_IN_HTML: usize = 6;
 
 /// A value to be written. Names of list entries only show in XML.
 pub(super) enum Value {
     Number(String),
+    /// A number that is written with as many digits as the format has.
+    Float(f64),
     Text(String),
     List(Vec<(&'static str, Value)>),
     Object(Vec<(String, Value)>),
@@ -44,6 +52,7 @@ fn write_json(value: &Value, indentation: Option<usize>, text: &mut String) {
     let inner = indentation.map(|depth| depth + 1);
     match value {
         Value::Number(number) => text.push_str(number),
+        Value::Float(number) => text.push_str(&general(*number, DIGITS)),
         Value::Text(content) => text.push_str(&quoted(content)),
         Value::List(values) => {
             text.push('[');
@@ -96,28 +105,54 @@ fn quoted(text: &str) -> String {
 
 /// XML, with one blank per level if `pretty`.
 pub(super) fn xml(name: &str, value: &Value, pretty: bool) -> String {
-    let mut text = String::new();
-    write_xml(name, value, pretty.then_some(0), &mut text);
-    if pretty { text } else { text.trim_end_matches('\n').to_owned() }
+    let leaf = |name: &str, content: &str| format!("<{name}>{content}</{name}>");
+    let mut writer = Markup { leaf, digits: DIGITS, pretty, text: String::new() };
+    writer.write(name, value, 0);
+    writer.text
 }
 
-fn write_xml(name: &str, value: &Value, indentation: Option<usize>, text: &mut String) {
-    let blanks = " ".repeat(indentation.unwrap_or(0));
-    let end = if indentation.is_some() { "\n" } else { "" };
-    let inner = indentation.map(|depth| depth + 1);
-    match value {
-        Value::Number(content) | Value::Text(content) => {
-            text.push_str(&format!("{blanks}<{name}>{}</{name}>{end}", escaped(content)));
+/// HTML: as XML, but numbers and texts are entries of lists.
+pub(super) fn html(name: &str, value: &Value, pretty: bool) -> String {
+    let leaf = |name: &str, content: &str| format!("<li>{name}: {content}</li>");
+    let mut writer = Markup { leaf, digits: DIGITS_IN_HTML, pretty, text: String::new() };
+    writer.write(name, value, 0);
+    writer.text
+}
+
+struct Markup {
+    /// How a number or text is written, from its name and its escaped content.
+    leaf: fn(&str, &str) -> String,
+    digits: usize,
+    pretty: bool,
+    text: String,
+}
+
+impl Markup {
+    /// Recursive over the levels of the value, which its maker knows.
+    fn write(&mut self, name: &str, value: &Value, depth: usize) {
+        match value {
+            Value::Number(content) | Value::Text(content) => self.line(depth, &(self.leaf)(name, &escaped(content))),
+            Value::Float(number) => self.line(depth, &(self.leaf)(name, &general(*number, self.digits))),
+            Value::List(values) => {
+                self.line(depth, &format!("<{name}>"));
+                values.iter().for_each(|(name, value)| self.write(name, value, depth + 1));
+                self.line(depth, &format!("</{name}>"));
+            }
+            Value::Object(values) => {
+                self.line(depth, &format!("<{name}>"));
+                values.iter().for_each(|(name, value)| self.write(name, value, depth + 1));
+                self.line(depth, &format!("</{name}>"));
+            }
         }
-        Value::List(values) => {
-            text.push_str(&format!("{blanks}<{name}>{end}"));
-            values.iter().for_each(|(name, value)| write_xml(name, value, inner, text));
-            text.push_str(&format!("{blanks}</{name}>{end}"));
+    }
+
+    fn line(&mut self, depth: usize, content: &str) {
+        if self.pretty {
+            self.text.push_str(&" ".repeat(depth));
         }
-        Value::Object(values) => {
-            text.push_str(&format!("{blanks}<{name}>{end}"));
-            values.iter().for_each(|(name, value)| write_xml(name, value, inner, text));
-            text.push_str(&format!("{blanks}</{name}>{end}"));
+        self.text.push_str(content);
+        if self.pretty {
+            self.text.push('\n');
         }
     }
 }

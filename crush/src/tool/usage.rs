@@ -40,7 +40,7 @@ Change
 Show and try
    --tree                          the whole tree
    --bucket-tree --bucket-name B   the devices below a bucket
-   --dump [-f FORMAT]              everything; json, json-pretty, xml or xml-pretty
+   --dump [-f|--format FORMAT]     everything; json, json-pretty, xml, xml-pretty, html, html-pretty, table or table-kv
    --show-location ID              the buckets above a device
    --check [MAX_ID]                whether names, types and device ids are in order
    --test                          run rules over a range of inputs

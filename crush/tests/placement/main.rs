@@ -5,6 +5,7 @@
 
 mod differential;
 mod golden;
+mod options;
 mod properties;
 mod random_map;
 mod regressions;

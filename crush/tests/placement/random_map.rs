@@ -29,6 +29,7 @@ pub struct RandomMap {
 
 const TYPES: [&str; 12] =
     ["osd", "host", "chassis", "rack", "row", "pdu", "pod", "room", "datacenter", "zone", "region", "root"];
+pub const FORMATS: [&str; 8] = ["json", "json-pretty", "xml", "xml-pretty", "html", "html-pretty", "table", "table-kv"];
 const CLASSES: [&str; 3] = ["hdd", "ssd", "nvme"];
 
 pub fn pick<'a, T>(random: &mut SeededRandom, from: &'a [T]) -> &'a T {
@@ -360,7 +361,7 @@ impl RandomMap {
     pub fn show(&self, random: &mut SeededRandom, current: &str) -> Vec<String> {
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<String>>();
         match random.below(16) {
-            0 => words(&["--dump", "-f", pick::<&str>(random, &["json", "json-pretty", "xml", "xml-pretty"])]),
+            0 => words(&["--dump", "-f", pick::<&str>(random, &FORMATS)]),
             1 => words(&["--tree"]),
             2 => words(&["--show-location", &self.any_device(random).to_string()]),
             3 => words(&["--check", &self.any_device(random).to_string()]),

@@ -53,7 +53,12 @@ pub(super) struct Request {
     pub(super) upmap_max: Option<u32>,
     pub(super) upmap_deviation: Option<u32>,
     pub(super) upmap_pools: Vec<String>,
+    pub(super) upmap_active: bool,
     pub(super) save: bool,
+    pub(super) health: bool,
+    pub(super) test_random: bool,
+    pub(super) test_crush: bool,
+    pub(super) from_configuration: bool,
     pub(super) range: (Option<i64>, Option<i64>),
 }
 
@@ -180,6 +185,11 @@ impl Run<'_> {
             "clear-temp" => request.clear_temp = true,
             "clean-temps" => request.clean_temps = true,
             "save" => request.save = true,
+            "upmap-active" => request.upmap_active = true,
+            "health" => request.health = true,
+            "test-random" => request.test_random = true,
+            "test-crush" => request.test_crush = true,
+            "create-from-conf" => request.from_configuration = true,
             _ => return false,
         }
         true

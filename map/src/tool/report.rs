@@ -5,6 +5,9 @@ use types::{ObjectName, OsdId, PgId, PoolId};
 use super::{NAME, Stop, arguments::Request, create::device_count, number::general, run::Run};
 use crate::{ClusterMap, HOLE, PublishedMap};
 
+/// How often `--test-crush` places a group.
+const ATTEMPTS: u32 = 100;
+
 /// How often an OSD is a member, the first, the primary.
 #[derive(Debug, Clone, Copy, Default)]
 struct Counts {
@@ -21,6 +24,24 @@ fn set_text(members: &[Option<OsdId>]) -> String {
 
 fn primary_text(primary: Option<OsdId>) -> String {
     primary.map_or_else(|| "-1".to_owned(), |osd| osd.to_string())
+}
+
+/// Different OSDs by chance, as many as the group has members or as there are.
+fn chance_members(pg: PgId, size: u32, devices: u32, seed: u64) -> Vec<Option<OsdId>> {
+    let (high, low) =
+        (u32::try_from(seed >> 32).expect("32 bits"), u32::try_from(seed & 0xffff_ffff).expect("32 bits"));
+    let pool = u32::try_from(pg.pool.0 & 0xffff_ffff).expect("32 bits");
+    let mut members: Vec<Option<OsdId>> = Vec::new();
+    for member in 0..size.min(devices) {
+        // Among those that are left, by counting over those that are taken.
+        let chance = crush::hash::hash32(&[low, high, pool, pg.seed, member]).expect("five words");
+        let mut osd = chance % (devices - member);
+        let mut taken: Vec<u32> = members.iter().flatten().map(|osd| osd.0).collect();
+        taken.sort_unstable();
+        taken.into_iter().for_each(|taken| osd += u32::from(taken <= osd));
+        members.push(Some(OsdId(osd)));
+    }
+    members
 }
 
 /// All sets of a group, in one line.
@@ -41,7 +62,8 @@ fn sets_text(map: &PublishedMap, pg: PgId) -> String {
 impl Run<'_> {
     /// `--test-map-object`, `--test-map-pg` and `--test-map-pgs…`, as far as they are asked for.
     pub(super) fn report(&mut self, request: &Request, map: &ClusterMap) -> Result<(), Stop> {
-        if request.map_object.is_none() && request.map_pg.is_none() && !request.maps_all_pgs() {
+        let one = request.map_object.is_some() || request.map_pg.is_some();
+        if !one && !request.maps_all_pgs() && !request.test_crush {
             return Ok(());
         }
         let map = self.published(map)?;
@@ -67,6 +89,28 @@ impl Run<'_> {
             let only = pool.map(|pool| self.existing_pool(&map, pool)).transpose()?;
             self.spread(request, &map, only);
         }
+        if request.test_crush {
+            self.try_again_and_again(&map)?;
+        }
+        Ok(())
+    }
+
+    /// Places every group many times over, with what is kept from group to group and without.
+    fn try_again_and_again(&mut self, map: &PublishedMap) -> Result<(), Stop> {
+        self.output.stdout.push_str("pass 1\n");
+        let mut placer = map.placer();
+        for pg in map.pgs() {
+            let expected = map.place(pg).acting;
+            for attempt in 0..ATTEMPTS {
+                self.output.stdout.push_str(&format!("{pg} attempt {attempt}\n"));
+                let found = placer.place(pg).acting;
+                if found != expected {
+                    let (found, expected) = (set_text(&found), set_text(&expected));
+                    self.output.stderr.push_str(&format!("{NAME}: {pg} moved from {expected} to {found}\n"));
+                    return Err(Stop(1));
+                }
+            }
+        }
         Ok(())
     }
 
@@ -83,11 +127,16 @@ impl Run<'_> {
         let mut sizes: Vec<u64> = Vec::new();
         let out = &mut self.output.stdout;
         let mut placer = map.placer();
+        let devices = device_count(map);
         for pool in map.pools.values().filter(|pool| only.is_none_or(|only| only == pool.id)) {
             out.push_str(&format!("pool {} pg_num {}\n", pool.id, pool.pg_num));
             for pg in pool.pgs() {
-                let place = placer.place(pg);
-                if request.map_pgs_dump {
+                let mut place = placer.place(pg);
+                if request.test_random {
+                    place.acting = chance_members(pg, pool.size, devices, self.now_ms);
+                    place.acting_primary = place.acting.first().copied().flatten();
+                }
+                if request.map_pgs_dump || (request.map_pgs_dump_all && request.test_random) {
                     let primary = primary_text(place.acting_primary);
                     out.push_str(&format!("{pg}\t{}\t{primary}\n", set_text(&place.acting)));
                 } else if request.map_pgs_dump_all {

@@ -12,6 +12,7 @@ use super::{
     MINUS_ONE, NAME, Stop,
     arguments::{Format, Request},
     create::{add_default_pool, device_count, mark_in, mark_up, simple_map},
+    health,
     number::general,
 };
 use crate::{
@@ -28,6 +29,12 @@ pub(super) struct Run<'a> {
 impl Run<'_> {
     pub(super) fn all(&mut self, words: &[String]) -> Result<(), Stop> {
         let request = self.understand(words)?;
+        if request.from_configuration {
+            self.error(
+                "--create-from-conf needs a file of daemons, which does not exist here; --createsimple makes a map",
+            );
+            return Err(Stop(1));
+        }
         if let (Some(first), Some(last)) = request.range {
             return self.read_range(&request.file, first, last);
         }
@@ -58,9 +65,15 @@ impl Run<'_> {
             || request.map_pg.is_some()
             || request.map_object.is_some()
             || request.maps_all_pgs()
+            || request.test_crush
+            || request.health
             || request.adjust_weights.is_some()
             || request.upmap.is_some()
             || request.upmap_cleanup.is_some();
+        if request.health {
+            let text = json_text(&health::checks(&map), Format::JsonPretty);
+            self.output.stdout.push_str(&text);
+        }
         if !asked && !modified {
             return Err(self.usage("no action specified?"));
         }

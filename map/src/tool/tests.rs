@@ -124,6 +124,134 @@ fn it_answers_as_cephs_tool_does() {
     println!("{compared} command lines compared");
 }
 
+/// Both tools on the same map of hosts with unequal OSDs.
+struct Pair {
+    folder: tempfile::TempDir,
+    files: Memory,
+}
+
+impl Pair {
+    /// `None` where Ceph's tool is not installed.
+    fn new(seed: u64) -> Option<Self> {
+        let (count, hierarchy) = random_hierarchy(&mut SeededRandom::new(types::Seed(seed)));
+        let mut pair = Self { folder: tempfile::tempdir().unwrap(), files: Memory::default() };
+        run_ceph(pair.folder.path(), "--help")?;
+        pair.files.write("crush", &hierarchy.encode()).unwrap();
+        fs::write(pair.folder.path().join("crush"), hierarchy.encode()).unwrap();
+        for line in [
+            format!("map --createsimple {count} --with-default-pool --pg-bits 3"),
+            "map --import-crush crush --mark-up-in".to_owned(),
+        ] {
+            let (ours, theirs) = pair.run(&line);
+            assert_same(&line, &ours, &theirs);
+        }
+        Some(pair)
+    }
+
+    fn run(&mut self, line: &str) -> (Output, Output) {
+        (run(&mut self.files, line), run_ceph(self.folder.path(), line).expect("it was there a moment ago"))
+    }
+}
+
+const NOT_INSTALLED: &str = "osdmaptool is not installed; nothing was compared";
+
+#[test]
+fn every_option_that_cephs_tool_names_is_known() {
+    let Some(help) = run_ceph(std::path::Path::new("."), "--help") else { return println!("{NOT_INSTALLED}") };
+    let is_known = |option: &str| {
+        let output = run(&mut Memory::default(), &format!("map {option}"));
+        !output.stderr.contains("too many arguments")
+    };
+    assert!(!is_known("--bogus"));
+    let words = help.stdout.split(|letter: char| !(letter.is_ascii_alphanumeric() || "-_".contains(letter)));
+    let options: std::collections::BTreeSet<&str> =
+        words.filter_map(|word| word.strip_prefix("--")).filter(|name| !name.is_empty()).collect();
+    let unknown: Vec<&&str> = options.iter().filter(|option| !is_known(&format!("--{option}"))).collect();
+    assert!(unknown.is_empty(), "{unknown:?} of {} are unknown", options.len());
+    assert!(options.len() >= 35, "the help was not understood: {options:?}");
+    println!("{} options are known", options.len());
+    // The one that is known and refused.
+    let refused = run(&mut Memory::default(), "map --create-from-conf");
+    assert!(refused.code == 1 && refused.stderr.contains("--createsimple makes a map"), "{}", refused.stderr);
+}
+
+#[test]
+fn health_is_what_cephs_tool_sees() {
+    let Some(mut pair) = Pair::new(5) else { return println!("{NOT_INSTALLED}") };
+    // What comes before the checks is compared elsewhere.
+    let checks = |output: &Output| -> serde_json::Value {
+        let at = output.stdout.find('{').expect("checks");
+        serde_json::from_str(&output.stdout[at..]).expect("JSON")
+    };
+    pair.run("fresh --createsimple 5 --with-default-pool");
+    for line in ["fresh --health", "map --mark-out 1 --health"] {
+        let (ours, theirs) = pair.run(line);
+        let (found, mut expected) = (checks(&ours), checks(&theirs));
+        // A flag that maps of this system do not have, because it always holds.
+        assert!(expected.as_object_mut().unwrap().remove("OSD_NO_SORTBITWISE").is_some(), "{line}");
+        assert_eq!(found, expected, "{line}");
+        assert_eq!(found.get("OSD_ORPHAN").is_some(), line == "fresh --health", "{found}");
+        assert!(ours.stdout.ends_with("}\n") && theirs.stdout.ends_with("}\n"), "{line}");
+        assert_eq!(ours.code, theirs.code);
+    }
+}
+
+#[test]
+fn health_names_what_is_down_and_which_flags_are_set() {
+    let mut files = Memory::default();
+    files.write("map", &encode_map(&sample::full())).unwrap();
+    let found: serde_json::Value = serde_json::from_str(&run(&mut files, "map --health").stdout).unwrap();
+    assert_eq!(found["OSDMAP_FLAGS"]["summary"]["message"], "noout,noscrub flag(s) set");
+    assert_eq!(
+        found["POOL_PG_NUM_NOT_POWER_OF_TWO"]["detail"][0]["message"],
+        "pool 'pool1' pg_num 12 is not a power of two"
+    );
+}
+
+#[test]
+fn placing_again_and_again_moves_nothing_and_chance_places_everything_somewhere() {
+    let mut files = Memory::default();
+    run(&mut files, "map --createsimple 5 --with-default-pool --pg-bits 2 --mark-up-in");
+    let output = run(&mut files, "map --test-crush");
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    let lines: Vec<&str> = output.stdout.lines().collect();
+    assert_eq!((lines.len(), lines[0], lines[1], lines[2000]), (2001, "pass 1", "1.0 attempt 0", "1.13 attempt 99"));
+
+    let dump =
+        |files: &mut Memory, now| osdmap_tool(&words("map --test-random --test-map-pgs-dump"), now, files).stdout;
+    let (first, again, later) = (dump(&mut files, 1), dump(&mut files, 1), dump(&mut files, 2));
+    assert!(first == again && first != later, "{first}");
+    for line in first.lines().filter(|line| line.starts_with("1.")) {
+        let members = line.split('[').nth(1).unwrap().split(']').next().unwrap();
+        let members: std::collections::BTreeSet<u32> = members.split(',').map(|osd| osd.parse().unwrap()).collect();
+        assert!(members.len() == 3 && members.iter().all(|osd| *osd < 5), "{line}");
+    }
+    assert_eq!(run(&mut files, "map --test-random").stderr.lines().last(), Some("osdmaptool: no action specified?"));
+}
+
+#[test]
+fn an_active_balancer_plans_until_nothing_is_left() {
+    let Some(mut pair) = Pair::new(3) else { return println!("{NOT_INSTALLED}") };
+    let (ours, theirs) = pair.run("map --upmap commands --upmap-active --upmap-max 2 --upmap-deviation 1");
+    // The plans are each tool's own, and only one tells the time; the frame around them is the same.
+    let frame = |output: &Output| -> Vec<String> {
+        let lines = output.stdout.lines().filter(|line| !line.starts_with("Time elapsed") && !line.starts_with("osd."));
+        let mut lines: Vec<String> = lines.map(str::to_owned).collect();
+        lines
+            .retain(|line| *line != "prepared 2/2 changes" && *line != "prepared 1/2 changes" && *line != "pools rbd ");
+        if let Some(last) = lines.pop() {
+            let rounds = last.rsplit_once("secs, ").map_or(last.as_str(), |(_, rounds)| rounds).to_owned();
+            assert!(rounds.ends_with(" rounds") && !rounds.starts_with("0 "), "{}", output.stdout);
+        }
+        lines
+    };
+    assert_eq!(frame(&ours), frame(&theirs));
+    let rounds = ours.stdout.matches("prepared 2/2 changes").count();
+    assert!(rounds > 1, "{}", ours.stdout);
+    let counts = |output: &Output| output.stdout.lines().filter(|line| line.starts_with("osd.")).count();
+    assert_eq!(counts(&ours), counts(&theirs));
+}
+
 #[test]
 fn words_that_are_wrong_are_answered_with_the_usage() {
     let mut files = Memory::default();

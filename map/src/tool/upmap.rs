@@ -1,13 +1,18 @@
 //! `--upmap` and `--upmap-cleanup`: commands that an operator would give.
 
-use types::PgId;
+use std::collections::BTreeMap;
+
+use types::{OsdId, PgId};
 
 use super::{Stop, arguments::Request, run::Run};
-use crate::{Change, ClusterMap, Increment, Mapping, UpmapGoal, balance, stale_exceptions};
+use crate::{Change, ClusterMap, Increment, Mapping, UpmapGoal, balance, copies_by_osd, stale_exceptions};
 
 /// Ceph's defaults.
 const CHANGES_MAX: u32 = 10;
 const DEVIATION_MAX: u32 = 5;
+
+/// How often `--upmap-active` plans: more than any cluster needs, each round having moved a copy to where it is needed more.
+const ROUNDS_MAX: u32 = 1 << 16;
 
 impl Run<'_> {
     /// Prints what is asked for, and brings the map there. Whether that is to be kept.
@@ -27,22 +32,21 @@ impl Run<'_> {
                 deviation_max: request.upmap_deviation.unwrap_or(DEVIATION_MAX),
                 pools: self.upmap_pools(request, map)?,
             };
-            let names: Vec<&str> =
-                goal.pools.iter().filter_map(|pool| Some(map.pools.get(pool)?.name.as_str())).collect();
-            self.output.stdout.push_str(&format!(
-                "upmap, max-count {}, max deviation {}\npools {} \n",
-                goal.changes_max,
-                goal.deviation_max,
-                names.join(" ")
-            ));
-            let changes = balance(&Mapping::of(&self.published(map)?), &goal);
-            self.output.stdout.push_str(&format!("prepared {}/{} changes\n", changes.len(), goal.changes_max));
-            if changes.is_empty() {
-                let sentence = "Unable to find further optimization, or distribution is already perfect\n";
-                self.output.stdout.push_str(sentence);
-            } else {
-                self.change(map, &mut commands, changes)?;
+            let names = goal.pools.iter().filter_map(|pool| Some(map.pools.get(pool)?.name.clone()));
+            let names = names.collect::<Vec<_>>().join(" ");
+            self.output
+                .stdout
+                .push_str(&format!("upmap, max-count {}, max deviation {}\n", goal.changes_max, goal.deviation_max));
+            let mut rounds = 0;
+            while self.plan_round(&goal, &names, map, &mut commands)? {
+                rounds += 1;
                 keep = request.save;
+                if !request.upmap_active || rounds == ROUNDS_MAX {
+                    break;
+                }
+            }
+            if request.upmap_active {
+                self.show_balance(&goal, map, rounds)?;
             }
         }
         if file == "-" {
@@ -55,6 +59,42 @@ impl Run<'_> {
             })?;
         }
         Ok(keep)
+    }
+
+    /// Plans once, and brings the map there; whether there was anything to do.
+    fn plan_round(
+        &mut self,
+        goal: &UpmapGoal,
+        names: &str,
+        map: &mut ClusterMap,
+        commands: &mut String,
+    ) -> Result<bool, Stop> {
+        let changes = balance(&Mapping::of(&self.published(map)?), goal);
+        self.output.stdout.push_str(&format!(
+            "pools {names} \nprepared {}/{} changes\n",
+            changes.len(),
+            goal.changes_max
+        ));
+        if changes.is_empty() {
+            let sentence = "Unable to find further optimization, or distribution is already perfect\n";
+            self.output.stdout.push_str(sentence);
+            return Ok(false);
+        }
+        self.change(map, commands, changes)?;
+        Ok(true)
+    }
+
+    /// How many copies every OSD has in the end.
+    fn show_balance(&mut self, goal: &UpmapGoal, map: &ClusterMap, rounds: u32) -> Result<(), Stop> {
+        let mut counts: BTreeMap<OsdId, u64> = BTreeMap::new();
+        for (pool, copies) in copies_by_osd(&Mapping::of(&self.published(map)?)) {
+            if goal.pools.contains(&pool) {
+                copies.into_iter().for_each(|(osd, copies)| *counts.entry(osd).or_default() += copies);
+            }
+        }
+        let lines: String = counts.iter().map(|(osd, copies)| format!("osd.{osd} pgs {copies}\n")).collect();
+        self.output.stdout.push_str(&format!("{lines}{rounds} rounds\n"));
+        Ok(())
     }
 
     fn upmap_pools(&mut self, request: &Request, map: &ClusterMap) -> Result<Vec<types::PoolId>, Stop> {
@@ -95,7 +135,7 @@ fn is_upmap(change: &Change) -> bool {
 
 /// The command that makes a change of an exception.
 fn command(change: &Change) -> String {
-    let line = |verb: &str, pg: &PgId, osds: Vec<types::OsdId>| {
+    let line = |verb: &str, pg: &PgId, osds: Vec<OsdId>| {
         let osds: String = osds.iter().map(|osd| format!(" {osd}")).collect();
         format!("ceph osd {verb} {pg}{osds}\n")
     };

@@ -13,6 +13,8 @@ pub(super) const USAGE: &str = " usage: [--print] <mapfilename>
                            the same, and the acting set of each
    --test-map-pgs-dump-all [--pool <poolid>]
                            the same, and the raw, up and acting sets of each
+   --test-random           with the three above: chance places instead of the hierarchy
+   --test-crush            place every placement group a hundred times, and look whether it moves
    --range-first <epoch> --range-last <epoch>
                            read the maps of these names in the folder <mapfilename>
    --test-map-pg <pgid>    where a placement group lives
@@ -31,6 +33,8 @@ pub(super) const USAGE: &str = " usage: [--print] <mapfilename>
    --upmap-max <count>     at most so many [default: 10]
    --upmap-deviation <n>   until no OSD is further than this from its share [default: 5]
    --upmap-pool <name>     in this pool; may be given more than once
+   --upmap-active          plan so until there is nothing left to do
+   --health                show what is wrong with the map, as far as it alone tells
    --save                  keep what --upmap and --adjust-crush-weight changed
    --print                 show the map
    --dump <format>         show the map as plain, json or json-pretty
