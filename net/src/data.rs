@@ -5,6 +5,7 @@
 //! Each side sends something at least every second and closes when it hears nothing for five.
 
 mod admission;
+mod buffers;
 mod connect;
 mod frame;
 mod handshake;
