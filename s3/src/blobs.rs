@@ -21,7 +21,7 @@ use futures::{
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use client::classes::s3_index::{Blob, Data, Part, Tag, decode, encode};
+use client::classes::s3_index::{Blob, Content, Data, Tag, decode, encode};
 
 use crate::{
     body::{Body, BodyError},
@@ -340,7 +340,7 @@ fn piece_ranges(blob: &Blob, range: Range<u64>) -> Vec<(u64, Range<u64>)> {
 }
 
 /// The blobs that a range of an object of parts lies in, with the range in each.
-pub(crate) fn part_ranges(parts: &[(u16, Part)], range: Range<u64>) -> Vec<(Blob, Range<u64>)> {
+pub(crate) fn part_ranges(parts: &[(u16, Content)], range: Range<u64>) -> Vec<(Blob, Range<u64>)> {
     let mut begin = 0;
     let mut found = Vec::new();
     for (_, part) in parts {
@@ -379,7 +379,7 @@ mod tests {
                 0 => Data::Nothing,
                 size => Data::Blob(Blob { tag: Tag { writer: 1, sequence }, size, piece_bytes: 10 }),
             };
-            Part { data, size, etag: String::new(), modified_ms: 0, attributes: Vec::new() }
+            Content { data, size, etag: String::new(), modified_ms: 0, attributes: Vec::new() }
         };
         let parts = [(1, part(1, 10)), (5, part(2, 0)), (7, part(3, 5)), (9, part(4, 10))];
         let cut = |range| -> Vec<(u64, Range<u64>)> {

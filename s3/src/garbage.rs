@@ -16,7 +16,7 @@ use client::{Object, Result};
 use telemetry::clock::boot_clock_now;
 use types::Time;
 
-use client::classes::s3_index::{Data, Part, Tag, decode, part_prefix};
+use client::classes::s3_index::{Content, Data, Tag, decode, part_prefix};
 
 use crate::{
     blobs::Blobs,
@@ -162,7 +162,7 @@ async fn remove_parts(shard: &Object, blobs: &Arc<Blobs>, upload: Tag) -> Result
     loop {
         let page = shard.omap_page(b"", part_prefix(upload), PARTS_AT_ONCE).await?;
         for (_, value) in &page.entries {
-            let part: Part = decode(value)?;
+            let part: Content = decode(value)?;
             blobs.remove(&part.data).await?;
             bytes += part.size;
         }

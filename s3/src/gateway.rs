@@ -6,7 +6,7 @@ use client::{Cluster, Error, OpBuilder, Result};
 use s3s::S3Result;
 use tokio::task::JoinHandle;
 
-use client::classes::s3_index::{Change, Condition, DELETE_KEYS_MAX, Entry, Outcome, Tag, Upload};
+use client::classes::s3_index::{Change, Condition, Content, DELETE_KEYS_MAX, Outcome, Tag, Upload};
 
 use crate::{
     blobs::Blobs,
@@ -178,7 +178,7 @@ impl Gateway {
     }
 
     /// What a key names.
-    pub async fn entry(&self, name: &str, user: &str, key: &[u8]) -> S3Result<(Bucket, Option<Entry>)> {
+    pub async fn entry(&self, name: &str, user: &str, key: &[u8]) -> S3Result<(Bucket, Option<Content>)> {
         for _ in 0..BEGINNINGS_MAX {
             let bucket = self.bucket(name, user).await?;
             match self.buckets.index(&bucket).entry(key).await.map_err(of_cluster)? {

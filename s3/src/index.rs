@@ -7,7 +7,7 @@ use client::{Error, ErrorKind, Object, Pool, Result};
 use futures::future::try_join_all;
 
 use client::classes::s3_index::{
-    CHANGE, CLASS, Change, Entry, GARBAGE_PREFIX, Garbage, Outcome, PAGE_ITEMS_MAX, Part, SHARD_KEY, Shard, Tag,
+    CHANGE, CLASS, Change, Content, GARBAGE_PREFIX, Garbage, Outcome, PAGE_ITEMS_MAX, SHARD_KEY, Shard, Tag,
     UPLOAD_PREFIX, Upload, decode, encode, entry_key, part_number, part_prefix, upload_key,
 };
 
@@ -117,7 +117,7 @@ impl Index {
     }
 
     /// What a key names.
-    pub async fn entry(&self, key: &[u8]) -> Result<Seen<Option<Entry>>> {
+    pub async fn entry(&self, key: &[u8]) -> Result<Seen<Option<Content>>> {
         let values = self.values(self.shard_of(key), vec![entry_key(key)]).await?;
         values.and_then(|mut values| values.pop().flatten().map(|bytes| decode(&bytes)).transpose())
     }
@@ -129,7 +129,7 @@ impl Index {
     }
 
     /// A page of the parts of an upload with higher numbers than `after`, and whether more follow.
-    pub async fn parts(&self, key: &[u8], upload: Tag, after: u16, most: u32) -> Result<(Vec<(u16, Part)>, bool)> {
+    pub async fn parts(&self, key: &[u8], upload: Tag, after: u16, most: u32) -> Result<(Vec<(u16, Content)>, bool)> {
         let prefix = part_prefix(upload);
         let from = if after == 0 { Vec::new() } else { client::classes::s3_index::part_key(upload, after) };
         let shard = self.shard(self.shard_of(key));
@@ -139,7 +139,7 @@ impl Index {
     }
 
     /// All parts of an upload.
-    pub async fn all_parts(&self, key: &[u8], upload: Tag) -> Result<Vec<(u16, Part)>> {
+    pub async fn all_parts(&self, key: &[u8], upload: Tag) -> Result<Vec<(u16, Content)>> {
         let mut parts = Vec::new();
         loop {
             let after = parts.last().map_or(0, |(number, _)| *number);

@@ -124,7 +124,8 @@ impl Server {
     }
 }
 
-/// The protocol library with a count of its answers: it refuses a wrong signature before any operation hears of it.
+/// The protocol library, with what it leaves out: a count of all its answers, since it refuses a wrong signature before
+/// any operation hears of it, and the status of a HEAD that asks for a range.
 #[derive(Clone)]
 struct Counted {
     service: S3Service,
@@ -137,14 +138,16 @@ impl hyper::service::Service<hyper::Request<Incoming>> for Counted {
     type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
 
     fn call(&self, request: hyper::Request<Incoming>) -> Self::Future {
+        let is_head = request.method() == hyper::Method::HEAD;
         let answer = hyper::service::Service::call(&self.service, request);
         let gateway = Arc::clone(&self.gateway);
         async move {
-            let answer = answer.await;
-            if let Ok(answer) = &answer {
-                gateway.metrics.responses.with(answer.status().as_u16()).increment();
+            let mut answer = answer.await?;
+            if is_head && answer.status().is_success() && answer.headers().contains_key(hyper::header::CONTENT_RANGE) {
+                *answer.status_mut() = hyper::StatusCode::PARTIAL_CONTENT;
             }
-            answer
+            gateway.metrics.responses.with(answer.status().as_u16()).increment();
+            Ok(answer)
         }
         .boxed()
     }

@@ -8,6 +8,7 @@ mod listings;
 mod objects;
 mod outgoing;
 mod uploads;
+mod wishes;
 
 use std::sync::Arc;
 

@@ -13,7 +13,7 @@ use client::{Cluster, CommandArguments, ErrorKind, Object, Pool, Result};
 use telemetry::clock::boot_clock_now;
 use types::Time;
 
-use client::classes::s3_index::{Data, Entry, Part, Tag, decode, entry_key, part_key};
+use client::classes::s3_index::{Content, Data, Tag, decode, entry_key, part_key};
 
 use crate::{
     blobs::{Blobs, Owner, Place},
@@ -152,10 +152,7 @@ impl Sweeper {
             found => found?,
         };
         if let Some(value) = found.values().next() {
-            let data = match &owner.place {
-                Place::Entry(_) => decode::<Entry>(value)?.data,
-                Place::Part(..) => decode::<Part>(value)?.data,
-            };
+            let data = decode::<Content>(value)?.data;
             if is_this(&data) {
                 return Ok(true);
             }

@@ -9,7 +9,7 @@ use s3s::{
     },
 };
 
-use super::Service;
+use super::{Service, wishes::check_acl};
 use client::classes::s3_index::{Change, PAGE_ITEMS_MAX, upload_key};
 
 use crate::{
@@ -23,6 +23,12 @@ impl Service {
         if input.object_lock_enabled_for_bucket == Some(true) {
             return Err(refuse(S3ErrorCode::NotImplemented, "Object lock is not there yet."));
         }
+        let has_grants = input.grant_full_control.is_some()
+            || input.grant_read.is_some()
+            || input.grant_read_acp.is_some()
+            || input.grant_write.is_some()
+            || input.grant_write_acp.is_some();
+        check_acl(input.acl.as_ref().map(s3s::dto::BucketCannedACL::as_str), has_grants)?;
         let lease = self.gateway.ledger.take().await.map_err(of_cluster)?;
         let made = self.gateway.buckets.create(&input.bucket, user, lease.tag()).await.map_err(of_cluster)?;
         lease.settle();

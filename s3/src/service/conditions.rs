@@ -5,7 +5,7 @@ use s3s::{
     dto::{ETag, ETagCondition, Timestamp},
 };
 
-use client::classes::s3_index::{Condition, Entry};
+use client::classes::s3_index::{Condition, Content};
 
 use crate::{
     errors::{condition_failed, refuse},
@@ -30,13 +30,13 @@ pub(super) enum Refusal {
     OfCopy,
 }
 
-fn fits(condition: &ETagCondition, entry: &Entry) -> bool {
+fn fits(condition: &ETagCondition, entry: &Content) -> bool {
     condition.as_etag().is_none_or(|etag| etag.value() == entry.etag)
 }
 
 impl ReadConditions {
     /// RFC 9110, 13.2.2: an ETag condition overrules the time that goes with it.
-    pub fn check(&self, entry: &Entry, refusal: Refusal) -> S3Result<()> {
+    pub fn check(&self, entry: &Content, refusal: Refusal) -> S3Result<()> {
         let modified = seconds(entry.modified_ms);
         let second = |time: &Timestamp| milliseconds(time.clone()).div_euclid(1000);
         match (&self.matches, &self.unmodified_since) {
@@ -57,7 +57,7 @@ impl ReadConditions {
     }
 }
 
-fn not_modified(entry: &Entry) -> S3Error {
+fn not_modified(entry: &Content) -> S3Error {
     let mut error = S3Error::new(S3ErrorCode::NotModified);
     let mut headers = hyper::HeaderMap::new();
     if let Ok(etag) = ETag::Strong(entry.etag.clone()).to_http_header() {
@@ -87,8 +87,8 @@ mod tests {
 
     use crate::times::timestamp;
 
-    fn entry() -> Entry {
-        Entry { data: Data::Nothing, size: 0, etag: "abc".to_owned(), modified_ms: 10_500, attributes: Vec::new() }
+    fn entry() -> Content {
+        Content { data: Data::Nothing, size: 0, etag: "abc".to_owned(), modified_ms: 10_500, attributes: Vec::new() }
     }
 
     fn etag(text: &str) -> Option<ETagCondition> {

@@ -15,12 +15,13 @@ use super::{
     Service,
     conditions::{ReadConditions, Refusal},
     listings::argument,
-    objects::{Found, SINGLE_BYTES_MAX, check_key, no_encryption, no_version, same_data, shown_scope},
+    objects::{Found, SINGLE_BYTES_MAX, check_key, same_data, shown_scope},
+    wishes::{no_version, only_what_is_there},
 };
-use client::classes::s3_index::{Change, Condition, Entry, Part, encode};
+use client::classes::s3_index::{Change, Condition, Content, encode};
 
 use crate::{
-    attributes::{Attributes, PartAttributes, attributes_of},
+    attributes::{Attributes, PartAttributes, attributes_of, storage_class},
     blobs::{Owner, Place, Written},
     body::{Body, Digests, hexadecimal},
     checksum::{Algorithm, show_checksum},
@@ -70,7 +71,7 @@ impl Service {
 
     pub(super) async fn copy(&self, user: &str, mut input: CopyObjectInput) -> S3Result<CopyObjectOutput> {
         check_key(&input.key)?;
-        no_encryption(input.sse_customer_algorithm.as_deref(), input.server_side_encryption.as_ref())?;
+        only_what_is_there!(input)?;
         let (bucket, key) = named(&input.copy_source)?;
         let conditions = ReadConditions {
             matches: input.copy_source_if_match.take(),
@@ -79,6 +80,9 @@ impl Service {
             unmodified_since: input.copy_source_if_unmodified_since.take(),
         };
         let source = Source { bucket, key, conditions };
+        // Whatever the directive, the storage class is the request's.
+        let is_of_class = input.storage_class.is_some();
+        let class = storage_class(input.storage_class.clone())?;
         let directive = input.metadata_directive.as_ref().map(MetadataDirective::as_str);
         let replacement = match directive {
             None | Some(MetadataDirective::COPY) => None,
@@ -94,16 +98,19 @@ impl Service {
                 return Err(refuse(S3ErrorCode::InvalidRequest, sentence));
             }
             let is_same = source.bucket == input.bucket && source.key == input.key;
+            let attributes = replacement
+                .clone()
+                .unwrap_or_else(|| Attributes { storage_class: class.clone(), ..found.attributes.clone() });
             let copied = if is_same {
-                let Some(attributes) = replacement.clone() else {
+                if replacement.is_none() && !is_of_class {
                     let sentence = "This copy request is illegal because it is trying to copy an object to itself \
                                     without changing the object's metadata, storage class, website redirect \
                                     location or encryption attributes.";
                     return Err(refuse(S3ErrorCode::InvalidRequest, sentence));
-                };
+                }
                 self.copy_in_place(&found, &source.key, attributes).await
             } else {
-                self.copy_elsewhere(user, &input, &source.key, &found, replacement.clone(), wish).await
+                self.copy_elsewhere(user, &input, &source.key, &found, attributes, wish).await
             };
             if let Some(entry) = copied? {
                 let attributes = Attributes::from_bytes(&entry.attributes)?;
@@ -121,12 +128,15 @@ impl Service {
     }
 
     /// The same bytes under the same key with other attributes. `None` when the object was replaced meanwhile.
-    async fn copy_in_place(&self, found: &Found, key: &str, attributes: Attributes) -> S3Result<Option<Entry>> {
+    async fn copy_in_place(&self, found: &Found, key: &str, attributes: Attributes) -> S3Result<Option<Content>> {
         let old = &found.attributes;
         let attributes =
             Attributes { checksum: old.checksum.clone(), part_sizes: old.part_sizes.clone(), ..attributes };
-        let entry =
-            Entry { modified_ms: wall_clock_milliseconds(), attributes: attributes.to_bytes(), ..found.entry.clone() };
+        let entry = Content {
+            modified_ms: wall_clock_milliseconds(),
+            attributes: attributes.to_bytes(),
+            ..found.entry.clone()
+        };
         let key = key.as_bytes().to_vec();
         let change = Change::Put { key: key.clone(), entry: entry.clone(), condition: same_data(entry.data) };
         match self.gateway.change(&found.bucket, &key, &change).await? {
@@ -141,9 +151,9 @@ impl Service {
         input: &CopyObjectInput,
         source_key: &str,
         found: &Found,
-        replacement: Option<Attributes>,
+        mut attributes: Attributes,
         wish: Option<Algorithm>,
-    ) -> S3Result<Option<Entry>> {
+    ) -> S3Result<Option<Content>> {
         let bucket = self.gateway.bucket(&input.bucket, user).await?;
         let index = self.gateway.buckets.index(&bucket);
         let key = input.key.as_bytes().to_vec();
@@ -152,11 +162,10 @@ impl Service {
         let range = 0..found.entry.size;
         let copied = self.copy_bytes(found, source_key, range, &owner, wish.or(kept)).await?;
         let Some((written, digests)) = copied else { return Ok(None) };
-        let mut attributes = replacement.unwrap_or_else(|| found.attributes.clone());
         // A copy is one object, whatever its source was made of.
         attributes.checksum = digests.whole_checksum();
         attributes.part_sizes = Vec::new();
-        let entry = Entry {
+        let entry = Content {
             data: written.data,
             size: digests.size,
             etag: hexadecimal(&digests.md5),
@@ -190,7 +199,7 @@ impl Service {
             let checksum = digests.whole_checksum();
             let etag = hexadecimal(&digests.md5);
             let modified_ms = wall_clock_milliseconds();
-            let part = Part {
+            let part = Content {
                 data: written.data,
                 size: digests.size,
                 etag: etag.clone(),

@@ -19,8 +19,9 @@ use super::{
     Service,
     conditions::{ReadConditions, Refusal, write_condition},
     outgoing::outgoing,
+    wishes::{no_version, only_what_is_there},
 };
-use client::classes::s3_index::{Change, Condition, Data, Entry, Outcome};
+use client::classes::s3_index::{Change, Condition, Content, Data, Outcome};
 
 use crate::{
     attributes::{Attributes, attributes_of, show_attributes},
@@ -41,7 +42,7 @@ const DELETIONS_MAX: usize = 1000;
 /// An object that a reader wants, with its attributes.
 pub(super) struct Found {
     pub bucket: Bucket,
-    pub entry: Entry,
+    pub entry: Content,
     pub attributes: Attributes,
 }
 
@@ -224,7 +225,7 @@ impl Service {
         if input.write_offset_bytes.is_some() {
             return Err(refuse(S3ErrorCode::NotImplemented, "Appending to objects is not there."));
         }
-        no_encryption(input.sse_customer_algorithm.as_deref(), input.server_side_encryption.as_ref())?;
+        only_what_is_there!(input)?;
         let mut attributes = attributes_of!(input)?;
         let condition = write_condition(input.if_match.take(), input.if_none_match.take())?;
         let bucket = self.gateway.bucket(&input.bucket, user).await?;
@@ -234,7 +235,7 @@ impl Service {
         let (written, digests) = self.receive(&owner, received).await?;
         attributes.checksum = digests.whole_checksum();
         let etag = hexadecimal(&digests.md5);
-        let entry = Entry {
+        let entry = Content {
             data: written.data,
             size: digests.size,
             etag: etag.clone(),
@@ -328,24 +329,29 @@ impl Service {
         }
         let bucket = self.gateway.bucket(&input.bucket, user).await?;
         let mut keys = Vec::with_capacity(objects.len());
+        let mut refusals: Vec<Option<S3Error>> = Vec::with_capacity(objects.len());
         for object in &objects {
-            let matches = object.e_tag.clone().map(ETag::into_value);
-            keys.push((object.key.clone().into_bytes(), Condition { matches, ..Condition::default() }));
+            let refusal = check_key(&object.key).and_then(|()| no_version(object.version_id.as_deref())).err();
+            if refusal.is_none() {
+                let matches = object.e_tag.clone().map(ETag::into_value);
+                keys.push((object.key.clone().into_bytes(), Condition { matches, ..Condition::default() }));
+            }
+            refusals.push(refusal);
         }
-        let outcomes = self.gateway.delete(&bucket, keys).await?;
+        let mut outcomes = self.gateway.delete(&bucket, keys).await?.into_iter();
         let mut output = DeleteObjectsOutput::default();
-        for (object, outcome) in objects.into_iter().zip(outcomes) {
-            let refusal = match outcome {
-                Outcome::ConditionFailed => Some(condition_failed()),
-                Outcome::Missing => Some(no_such_key()),
+        for (object, refusal) in objects.into_iter().zip(refusals) {
+            let refusal = refusal.or_else(|| match outcomes.next() {
+                Some(Outcome::ConditionFailed) => Some(condition_failed()),
+                Some(Outcome::Missing) => Some(no_such_key()),
                 _ => None,
-            };
+            });
             match refusal {
                 Some(refusal) => output.errors.get_or_insert_default().push(s3s::dto::Error {
                     code: Some(refusal.code().as_str().to_owned()),
                     key: Some(object.key),
                     message: refusal.message().map(str::to_owned),
-                    version_id: None,
+                    version_id: object.version_id,
                 }),
                 None if input.delete.quiet == Some(true) => {}
                 None => {
@@ -441,22 +447,6 @@ pub(super) fn shown_scope(checksum: Option<&Checksum>) -> Option<ChecksumType> {
 pub(super) fn check_key(key: &str) -> S3Result<()> {
     if key.is_empty() || key.len() > client::classes::s3_index::KEY_BYTES_MAX {
         return Err(refuse(S3ErrorCode::KeyTooLongError, "Your key is too long"));
-    }
-    Ok(())
-}
-
-/// There are no versions yet: what asks for one is told so, except for the one that every object has.
-pub(super) fn no_version(version: Option<&str>) -> S3Result<()> {
-    match version {
-        None | Some("null" | "") => Ok(()),
-        Some(_) => Err(refuse(S3ErrorCode::NoSuchVersion, "The specified version does not exist.")),
-    }
-}
-
-/// Encryption that the client asks for and does not get would be a lie.
-pub(super) fn no_encryption(customer: Option<&str>, server: Option<&s3s::dto::ServerSideEncryption>) -> S3Result<()> {
-    if customer.is_some() || server.is_some() {
-        return Err(refuse(S3ErrorCode::NotImplemented, "Server-side encryption is not there yet."));
     }
     Ok(())
 }

@@ -17,11 +17,11 @@ use super::{
     buckets::owner,
     conditions::write_condition,
     listings::{Names, argument, page_size},
-    objects::{Received, check_key, no_encryption, received, shown_scope},
+    objects::{Received, check_key, received, shown_scope},
+    wishes::{no_encryption, only_what_is_there},
 };
 use client::classes::s3_index::{
-    Change, Data, Entry, Outcome, PAGE_ITEMS_MAX, Part, Tag, UPLOAD_PREFIX, Upload, behind_all, decode, encode,
-    upload_key,
+    Change, Content, Data, Outcome, PAGE_ITEMS_MAX, Tag, UPLOAD_PREFIX, Upload, behind_all, decode, encode, upload_key,
 };
 
 use crate::{
@@ -52,7 +52,7 @@ pub(super) struct PartTarget {
 
 impl PartTarget {
     /// Puts a part there.
-    pub fn change(&self, part: Part) -> Change {
+    pub fn change(&self, part: Content) -> Change {
         Change::PutPart { key: self.key.clone(), upload: self.upload, number: self.number, part }
     }
 }
@@ -74,7 +74,7 @@ impl Service {
         mut input: CreateMultipartUploadInput,
     ) -> S3Result<CreateMultipartUploadOutput> {
         check_key(&input.key)?;
-        no_encryption(input.sse_customer_algorithm.as_deref(), input.server_side_encryption.as_ref())?;
+        only_what_is_there!(input)?;
         let object = attributes_of!(input)?;
         let algorithm = input.checksum_algorithm.as_ref().map(|name| Algorithm::parse(name.as_str())).transpose()?;
         let kind = input.checksum_type.as_ref().map(ChecksumType::as_str);
@@ -145,7 +145,7 @@ impl Service {
         let (written, digests) = self.receive(&target.owner, received).await?;
         let checksum = digests.whole_checksum();
         let etag = hexadecimal(&digests.md5);
-        let part = Part {
+        let part = Content {
             data: written.data,
             size: digests.size,
             etag: etag.clone(),
@@ -341,19 +341,19 @@ impl Service {
 
 /// An object made of parts.
 struct Assembled {
-    entry: Entry,
+    entry: Content,
     checksum: Option<crate::checksum::Checksum>,
     unused: Vec<u16>,
 }
 
 /// Compares what the client lists with what is there, and makes an object of it.
-fn assemble(upload: &Upload, parts: &[(u16, Part)], wanted: &[CompletedPart], id: Tag) -> S3Result<Assembled> {
+fn assemble(upload: &Upload, parts: &[(u16, Content)], wanted: &[CompletedPart], id: Tag) -> S3Result<Assembled> {
     let missing = || {
         let sentence = "One or more of the specified parts could not be found. The part may not have been uploaded, \
                         or the specified entity tag may not match the part's entity tag.";
         refuse(S3ErrorCode::InvalidPart, sentence)
     };
-    let mut chosen: Vec<(u16, &Part, PartAttributes)> = Vec::with_capacity(wanted.len());
+    let mut chosen: Vec<(u16, &Content, PartAttributes)> = Vec::with_capacity(wanted.len());
     for wish in wanted {
         let number = wish.part_number.and_then(|number| u16::try_from(number).ok()).ok_or_else(missing)?;
         if chosen.last().is_some_and(|(before, ..)| *before >= number) {
@@ -369,7 +369,7 @@ fn assemble(upload: &Upload, parts: &[(u16, Part)], wanted: &[CompletedPart], id
         check_part_checksum(wish, &kept, missing)?;
         chosen.push((number, part, kept));
     }
-    let too_small = |(_, part, _): &&(u16, &Part, PartAttributes)| part.size < PART_BYTES_MIN;
+    let too_small = |(_, part, _): &&(u16, &Content, PartAttributes)| part.size < PART_BYTES_MIN;
     if chosen.split_last().is_some_and(|(_, before)| before.iter().any(|part| too_small(&part))) {
         let sentence = "Your proposed upload is smaller than the minimum allowed size";
         return Err(refuse(S3ErrorCode::EntityTooSmall, sentence));
@@ -387,7 +387,7 @@ fn assemble(upload: &Upload, parts: &[(u16, Part)], wanted: &[CompletedPart], id
     let count = u16::try_from(chosen.len()).map_err(|_| missing())?;
     let used = |number: &u16| chosen.binary_search_by_key(number, |(number, ..)| *number).is_ok();
     let unused = parts.iter().map(|(number, _)| *number).filter(|number| !used(number)).collect();
-    let entry = Entry {
+    let entry = Content {
         data: Data::Parts { upload: id, count },
         size: object.part_sizes.iter().sum(),
         etag: format!("{}-{count}", hexadecimal(&md5.finalize())),
@@ -535,9 +535,9 @@ async fn uploads_of(index: &Index, shard: u32, query: &UploadQuery) -> client::R
 mod tests {
     use super::*;
 
-    fn part(size: u64, etag: &str) -> Part {
+    fn part(size: u64, etag: &str) -> Content {
         let attributes = encode(&PartAttributes::default()).into();
-        Part { data: Data::Nothing, size, etag: etag.to_owned(), modified_ms: 0, attributes }
+        Content { data: Data::Nothing, size, etag: etag.to_owned(), modified_ms: 0, attributes }
     }
 
     fn wish(number: i32, etag: &str) -> CompletedPart {

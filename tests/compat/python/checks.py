@@ -2,12 +2,15 @@
 
 import base64
 import hashlib
+import hmac
+import http.client
 import io
 import os
 import sys
 import threading
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 import zlib
 
@@ -352,6 +355,169 @@ def check_presigned():
                 raise AssertionError("a forged address was served")
             except urllib.error.HTTPError as error:
                 assert error.code == 403, error.code
+
+
+def check_names():
+    """Keys with everything that paths, queries, XML and URL encoding care about."""
+    s3.create_bucket(Bucket="checks-names")
+    keys = ["/lead", "a//b", "a/../b", "a/./b", "a/", "per%cent", "per%2Fcent", "pl+us", "q?m=1&n", "ha#sh", "quo'te\"",
+            "<tag>&amp;", "tab\tbed", "new\nline", "back\\slash", "colon:semi;", "emoji \U0001f600", "e\u0301", "\u00e9",
+            " blank ", "~tilde", "*star", "(paren)", "@$,=!"]
+    for key in keys:
+        s3.put_object(Bucket="checks-names", Key=key, Body=key.encode())
+    for key in keys:
+        assert body("checks-names", key) == key.encode(), key
+        assert s3.head_object(Bucket="checks-names", Key=key)["ContentLength"] == len(key.encode()), key
+    ordered = sorted(keys, key=lambda key: key.encode())
+    listed = [item["Key"] for item in s3.list_objects_v2(Bucket="checks-names")["Contents"]]
+    assert listed == ordered, listed
+    signer = client(signature_version="s3v4")
+    url = signer.generate_presigned_url("list_objects_v2", {"Bucket": "checks-names", "MaxKeys": 5, "Prefix": "per%"})
+    listed = urllib.request.urlopen(url).read()
+    assert b"<Key>per%252Fcent</Key>" in listed and b"<Prefix>per%25</Prefix>" in listed, listed
+    for key in keys:
+        for version in (signer, s3):  # boto3 signs addresses of objects the old way unless told otherwise
+            url = version.generate_presigned_url("get_object", {"Bucket": "checks-names", "Key": key})
+            assert urllib.request.urlopen(url).read() == key.encode(), key
+    for key in keys[:5]:
+        s3.copy_object(Bucket="checks-names", Key=f"copy of {key}", CopySource={"Bucket": "checks-names", "Key": key})
+        assert body("checks-names", f"copy of {key}") == key.encode(), key
+    gone = s3.delete_objects(
+        Bucket="checks-names", Delete={"Quiet": True, "Objects": [{"Key": key} for key in keys + ["never there"]]}
+    )
+    assert "Deleted" not in gone and "Errors" not in gone, gone
+    assert s3.list_objects_v2(Bucket="checks-names")["KeyCount"] == 5
+    some = [{"Key": "copy of /lead", "VersionId": "no-such-version"}, {"Key": "copy of a//b"}]
+    gone = s3.delete_objects(Bucket="checks-names", Delete={"Objects": some})
+    assert [item["Key"] for item in gone["Deleted"]] == ["copy of a//b"], gone
+    assert [(item["Key"], item["Code"]) for item in gone["Errors"]] == [("copy of /lead", "NoSuchVersion")], gone
+    too_many = {"Objects": [{"Key": str(number)} for number in range(1001)]}
+    refused("MalformedXML", 400, s3.delete_objects, Bucket="checks-names", Delete=too_many)
+
+
+def check_ranges():
+    data = bytes(range(100))
+    s3.put_object(Bucket="checks", Key="ranged", Body=data)
+    for wish, expected in (("bytes=0-0", data[:1]), ("bytes=-1", data[-1:]), ("bytes=-500", data), ("bytes=0-", data)):
+        found = s3.get_object(Bucket="checks", Key="ranged", Range=wish)
+        assert found["ResponseMetadata"]["HTTPStatusCode"] == 206 and found["Body"].read() == expected, wish
+        head = s3.head_object(Bucket="checks", Key="ranged", Range=wish)
+        assert head["ResponseMetadata"]["HTTPStatusCode"] == 206 and head["ContentLength"] == len(expected), wish
+    # AWS overlooks what is no range; here it is refused, and no other bytes come than were asked for.
+    for wish in ("bytes=7-3", "bytes=a-b", "lines=1-2", "bytes=0-1,4-5"):
+        refused("InvalidArgument", 400, s3.get_object, Bucket="checks", Key="ranged", Range=wish)
+    refused("InvalidRange", 416, s3.get_object, Bucket="checks", Key="ranged", Range="bytes=-0")
+    refused("InvalidRange", 416, s3.get_object, Bucket="checks", Key="empty", Range="bytes=0-5")
+    refused("InvalidPartNumber", 416, s3.get_object, Bucket="checks", Key="ranged", PartNumber=2)
+    part = s3.get_object(Bucket="checks", Key="ranged", PartNumber=1)
+    assert part["ResponseMetadata"]["HTTPStatusCode"] == 206 and part["Body"].read() == data
+
+
+def check_wishes():
+    """What is not there is refused, not forgotten."""
+    put = lambda **kwargs: s3.put_object(Bucket="checks", Key="wish", Body=b"x", **kwargs)
+    refused("NotImplemented", 501, put, Tagging="a=b")
+    refused("NotImplemented", 501, put, ServerSideEncryption="AES256")
+    refused("NotImplemented", 501, put, ObjectLockMode="GOVERNANCE", ObjectLockRetainUntilDate=2e9)
+    refused("AccessControlListNotSupported", 400, put, ACL="public-read")
+    refused("AccessControlListNotSupported", 400, s3.create_bucket, Bucket="checks-public", ACL="public-read")
+    refused("NoSuchKey", 404, s3.get_object, Bucket="checks", Key="wish")
+    put(ACL="private", StorageClass="STANDARD_IA")
+    assert s3.head_object(Bucket="checks", Key="wish")["StorageClass"] == "STANDARD_IA"
+    source = {"Bucket": "checks", "Key": "wish"}
+    s3.copy_object(Bucket="checks", Key="wish", CopySource=source, StorageClass="STANDARD")
+    assert "StorageClass" not in s3.head_object(Bucket="checks", Key="wish") and body("checks", "wish") == b"x"
+    refused("InvalidStorageClass", 400, put, StorageClass="NONE_SUCH")
+    for name in ("ab", "Upper", "under_score", "a..b", "1.2.3.4"):
+        refused("InvalidBucketName", 400, s3.create_bucket, Bucket=name)
+
+
+def signing_key(date):
+    key = ("AWS4" + os.environ["AWS_SECRET_ACCESS_KEY"]).encode()
+    for word in (date, os.environ["AWS_DEFAULT_REGION"], "s3", "aws4_request"):
+        key = hmac.new(key, word.encode(), hashlib.sha256).digest()
+    return key
+
+
+def send_chunks(key, payload, chunks, trailer=None, spoil=False, algorithm="STREAMING-AWS4-HMAC-SHA256-PAYLOAD"):
+    """A PUT whose body is cut into chunks, each signed with the one before, as AWS's own SDKs do over plain HTTP."""
+    now = time.gmtime()
+    stamp, date = time.strftime("%Y%m%dT%H%M%SZ", now), time.strftime("%Y%m%d", now)
+    scope = f"{date}/{os.environ['AWS_DEFAULT_REGION']}/s3/aws4_request"
+    endpoint = urllib.parse.urlparse(os.environ["AWS_ENDPOINT_URL"])
+    headers = {
+        "content-encoding": "aws-chunked", "host": endpoint.netloc, "x-amz-content-sha256": algorithm,
+        "x-amz-date": stamp, "x-amz-decoded-content-length": str(len(payload)),
+    }
+    if trailer:
+        headers["x-amz-trailer"] = trailer[0]
+    names = ";".join(sorted(headers))
+    canonical = "".join(f"{name}:{headers[name]}\n" for name in sorted(headers))
+    request = f"PUT\n/checks/{key}\n\n{canonical}\n{names}\n{algorithm}"
+    text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
+    secret = signing_key(date)
+    sign = lambda text: hmac.new(secret, text.encode(), hashlib.sha256).hexdigest()
+    signature = sign(text)
+    headers["authorization"] = (
+        f"AWS4-HMAC-SHA256 Credential={os.environ['AWS_ACCESS_KEY_ID']}/{scope},SignedHeaders={names},Signature={signature}"
+    )
+    is_signed, nothing, out = "UNSIGNED" not in algorithm, hashlib.sha256(b"").hexdigest(), b""
+    for chunk in chunks + [b""]:
+        if is_signed:
+            words = f"AWS4-HMAC-SHA256-PAYLOAD\n{stamp}\n{scope}\n{signature}\n{nothing}\n"
+            signature = sign(words + hashlib.sha256(chunk).hexdigest())
+            out += f"{len(chunk):x};chunk-signature={signature}\r\n".encode()
+        else:
+            out += f"{len(chunk):x}\r\n".encode()
+        sent = chunk[:-1] + bytes([chunk[-1] ^ 1]) if spoil and chunk else chunk
+        out += sent + (b"\r\n" if chunk or not trailer else b"")
+    if trailer:
+        line = f"{trailer[0]}:{trailer[1]}"
+        out += f"{line}\r\n".encode()
+        if is_signed:
+            words = f"AWS4-HMAC-SHA256-TRAILER\n{stamp}\n{scope}\n{signature}\n"
+            out += f"x-amz-trailer-signature:{sign(words + hashlib.sha256((line + chr(10)).encode()).hexdigest())}\r\n".encode()
+        out += b"\r\n"
+    connection = http.client.HTTPConnection(endpoint.hostname, endpoint.port, timeout=30)
+    connection.request("PUT", f"/checks/{key}", out, headers)
+    answer = connection.getresponse()
+    text = answer.read().decode()
+    connection.close()
+    return answer.status, (text.split("<Code>")[1].split("</Code>")[0] if "<Code>" in text else "")
+
+
+def check_chunks():
+    data = os.urandom(200_000)
+    chunks = [data[:65536], data[65536:131072], data[131072:]]
+    crc = base64.b64encode(zlib.crc32(data).to_bytes(4, "big")).decode()
+    wrong = base64.b64encode(zlib.crc32(b"other").to_bytes(4, "big")).decode()
+    signed, unsigned = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER", "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
+    assert send_chunks("chunked", data, chunks) == (200, "")
+    assert body("checks", "chunked") == data
+    assert "ContentEncoding" not in s3.head_object(Bucket="checks", Key="chunked")
+    assert send_chunks("spoilt", data, chunks, spoil=True) == (403, "SignatureDoesNotMatch")
+    for algorithm in (signed, unsigned):
+        trailer = lambda value: dict(trailer=("x-amz-checksum-crc32", value), algorithm=algorithm)
+        assert send_chunks("trailed", data, chunks, **trailer(crc)) == (200, ""), algorithm
+        head = s3.head_object(Bucket="checks", Key="trailed", ChecksumMode="ENABLED")
+        assert head["ChecksumCRC32"] == crc, head
+        assert body("checks", "trailed") == data
+        assert send_chunks("spoilt", data, chunks, **trailer(wrong)) == (400, "BadDigest"), algorithm
+    assert send_chunks("spoilt", data, chunks[:-1])[0] == 400, "fewer bytes than were announced"
+    refused("NoSuchKey", 404, s3.get_object, Bucket="checks", Key="spoilt")
+
+
+def check_expiry():
+    signers = (s3, client(signature_version="s3v4"))
+    parameters = {"Bucket": "checks", "Key": "sized"}
+    urls = [signer.generate_presigned_url("get_object", parameters, ExpiresIn=1) for signer in signers]
+    time.sleep(2.1)
+    for url in urls:
+        try:
+            urllib.request.urlopen(url)
+            raise AssertionError("an address that has expired was served")
+        except urllib.error.HTTPError as error:
+            assert error.code == 403 and b"<Code>AccessDenied</Code>" in error.read()
 
 
 def main():

@@ -5,9 +5,9 @@
 //!
 //! ```text
 //! h                               Shard     open or closed, the count of garbage, objects and bytes
-//! o<key>                          Entry     a listed object; omap order is the order of listings
+//! o<key>                          Content   a listed object; omap order is the order of listings
 //! u<key>00<upload, 16 bytes>      Upload    an upload that is neither completed nor aborted
-//! p<upload, 16 bytes><number>     Part      one of its parts; once completed, the object's list of parts
+//! p<upload, 16 bytes><number>     Content   one of its parts; once completed, the object's list of parts
 //! g<sequence, 8 bytes>            Garbage   data that nobody can reach any more, until it is removed
 //! ```
 //! Every value begins with the version of its encoding, then postcard. Numbers in keys are big-endian, so that they
@@ -110,9 +110,9 @@ pub enum Data {
     },
 }
 
-/// An object that exists.
+/// What was put under a key, or as a part of an upload: where its bytes are, and what is said of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct Content {
     /// Where its bytes are.
     pub data: Data,
     /// How many.
@@ -136,21 +136,6 @@ pub struct Upload {
     pub started_ms: u64,
     /// Counts the changes to its parts.
     pub revision: u64,
-    /// What only the gateway understands.
-    pub attributes: Vec<u8>,
-}
-
-/// A part of an upload.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Part {
-    /// Where its bytes are.
-    pub data: Data,
-    /// How many.
-    pub size: u64,
-    /// Without quotes.
-    pub etag: String,
-    /// The gateway's clock at the write, in milliseconds since 1970.
-    pub modified_ms: u64,
     /// What only the gateway understands.
     pub attributes: Vec<u8>,
 }
@@ -215,7 +200,7 @@ pub enum Change {
         /// Which object.
         key: Vec<u8>,
         /// What it is from now on.
-        entry: Entry,
+        entry: Content,
         /// What must hold.
         condition: Condition,
     },
@@ -235,7 +220,7 @@ pub enum Change {
         /// Its number.
         number: u16,
         /// What it is.
-        part: Part,
+        part: Content,
     },
     /// Makes an object of an upload's parts.
     Complete {
@@ -248,7 +233,7 @@ pub enum Change {
         /// Parts that are not in the object.
         unused: Vec<u16>,
         /// What the object is from now on.
-        entry: Entry,
+        entry: Content,
         /// What must hold.
         condition: Condition,
     },
@@ -516,12 +501,12 @@ impl Work<'_> {
         Ok(Outcome::Done)
     }
 
-    fn entry(&mut self, key: &[u8]) -> Result<Option<Entry>> {
+    fn entry(&mut self, key: &[u8]) -> Result<Option<Content>> {
         self.view.value(&entry_key(key))?.map(|bytes| decode(&bytes)).transpose()
     }
 
     /// Replaces or removes an entry; what it named becomes garbage unless the new one names it too.
-    fn replace(&mut self, key: &[u8], old: Option<&Entry>, new: Option<&Entry>) {
+    fn replace(&mut self, key: &[u8], old: Option<&Content>, new: Option<&Content>) {
         if let Some(old) = old {
             self.shard.objects = self.shard.objects.saturating_sub(1);
             self.shard.bytes = self.shard.bytes.saturating_sub(old.size);
@@ -547,7 +532,7 @@ impl Work<'_> {
         }
     }
 
-    fn put(&mut self, key: &[u8], entry: &Entry, condition: &Condition) -> Result<Outcome> {
+    fn put(&mut self, key: &[u8], entry: &Content, condition: &Condition) -> Result<Outcome> {
         check_key(key)?;
         let old = self.entry(key)?;
         if let Some(refused) = refusal(old.as_ref(), condition) {
@@ -587,11 +572,11 @@ impl Work<'_> {
         Ok(Outcome::Done)
     }
 
-    fn part(&mut self, upload: Tag, number: u16) -> Result<Option<Part>> {
+    fn part(&mut self, upload: Tag, number: u16) -> Result<Option<Content>> {
         self.view.value(&part_key(upload, number))?.map(|bytes| decode(&bytes)).transpose()
     }
 
-    fn put_part(&mut self, key: &[u8], id: Tag, number: u16, part: &Part) -> Result<Outcome> {
+    fn put_part(&mut self, key: &[u8], id: Tag, number: u16, part: &Content) -> Result<Outcome> {
         let Some(mut upload) = self.upload(key, id)? else { return Ok(Outcome::NoUpload) };
         if let Some(old) = self.part(id, number)?.filter(|old| old.data != part.data) {
             self.discard(vec![old.data]);
@@ -608,7 +593,7 @@ impl Work<'_> {
         id: Tag,
         revision: u64,
         unused: &[u16],
-        entry: &Entry,
+        entry: &Content,
         condition: &Condition,
     ) -> Result<Outcome> {
         let Some(upload) = self.upload(key, id)? else { return Ok(Outcome::NoUpload) };
@@ -649,8 +634,8 @@ fn check_key(key: &[u8]) -> Result<()> {
     Ok(())
 }
 
-fn refusal(old: Option<&Entry>, condition: &Condition) -> Option<Outcome> {
-    let same = |entry: &Entry, etag: &String| etag.is_empty() || entry.etag == *etag;
+fn refusal(old: Option<&Content>, condition: &Condition) -> Option<Outcome> {
+    let same = |entry: &Content, etag: &String| etag.is_empty() || entry.etag == *etag;
     if let Some(etag) = &condition.matches {
         match old {
             None => return Some(Outcome::Missing),
@@ -704,8 +689,8 @@ fn list(view: &mut dyn ShardView, query: &ListQuery) -> Result<ListPage> {
                     break;
                 }
                 None => {
-                    let entry: Entry = decode(value)?;
-                    let Entry { size, etag, modified_ms, .. } = entry;
+                    let entry: Content = decode(value)?;
+                    let Content { size, etag, modified_ms, .. } = entry;
                     page.items.push(Listed::Object { key: key.to_vec(), size, etag, modified_ms });
                 }
             }

@@ -57,15 +57,15 @@ impl Memory {
 
     /// Everything that names data, in a list: nothing may be in it twice.
     fn named(&self) -> Vec<Data> {
-        let entries = self.all::<Entry>(b"o").into_iter().map(|entry| entry.data);
+        let entries = self.all::<Content>(b"o").into_iter().map(|entry| entry.data);
         let garbage: Vec<Data> = self.all::<Garbage>(GARBAGE_PREFIX).into_iter().flat_map(|one| one.data).collect();
         // Parts of completed uploads are reached through their entries.
-        let parts = self.all::<Part>(b"p").into_iter().map(|part| part.data);
+        let parts = self.all::<Content>(b"p").into_iter().map(|part| part.data);
         entries.chain(garbage).chain(parts).filter(|data| *data != Data::Nothing).collect()
     }
 
     fn assert_invariants(&self) {
-        let (shard, entries) = (self.shard(), self.all::<Entry>(b"o"));
+        let (shard, entries) = (self.shard(), self.all::<Content>(b"o"));
         assert_eq!(shard.objects, entries.len() as u64);
         assert_eq!(shard.bytes, entries.iter().map(|entry| entry.size).sum::<u64>());
         if shard.closed.is_some() {
@@ -93,8 +93,8 @@ fn blob(sequence: u64) -> Data {
     Data::Blob(Blob { tag: tag(sequence), size: sequence, piece_bytes: 4 })
 }
 
-fn entry(sequence: u64) -> Entry {
-    Entry {
+fn content(sequence: u64) -> Content {
+    Content {
         data: blob(sequence),
         size: sequence,
         etag: format!("e{sequence}"),
@@ -104,12 +104,7 @@ fn entry(sequence: u64) -> Entry {
 }
 
 fn put(key: &str, sequence: u64) -> Change {
-    Change::Put { key: key.into(), entry: entry(sequence), condition: Condition::default() }
-}
-
-fn part(sequence: u64) -> Part {
-    let Entry { data, size, etag, modified_ms, attributes } = entry(sequence);
-    Part { data, size, etag, modified_ms, attributes }
+    Change::Put { key: key.into(), entry: content(sequence), condition: Condition::default() }
 }
 
 fn upload(key: &str, id: u64) -> Upload {
@@ -128,7 +123,7 @@ fn what_is_replaced_or_deleted_becomes_garbage() {
     assert_eq!(garbage, [blob(1), blob(2)]);
     assert_eq!((shard.shard().objects, shard.shard().bytes), (1, 3));
     // The same data with other attributes is no garbage.
-    let mut other = entry(3);
+    let mut other = content(3);
     other.attributes = vec![1];
     let condition = Condition { same_data: Some(blob(3)), ..Condition::default() };
     let change = Change::Put { key: b"b".to_vec(), entry: other, condition };
@@ -144,14 +139,14 @@ fn conditions_are_looked_at_where_the_change_is_made() {
     let with = |matches: Option<&str>, none: Option<&str>, sequence| {
         let condition =
             Condition { matches: matches.map(str::to_owned), none_matches: none.map(str::to_owned), same_data: None };
-        Change::Put { key: b"k".to_vec(), entry: entry(sequence), condition }
+        Change::Put { key: b"k".to_vec(), entry: content(sequence), condition }
     };
     assert_eq!(shard.change(with(Some(""), None, 1)), [Outcome::Missing]);
     assert_eq!(shard.change(with(None, Some(""), 1)), [Outcome::Done]);
     assert_eq!(shard.change(with(None, Some(""), 2)), [Outcome::ConditionFailed]);
     assert_eq!(shard.change(with(Some("e2"), None, 2)), [Outcome::ConditionFailed]);
     assert_eq!(shard.change(with(Some("e1"), None, 2)), [Outcome::Done]);
-    assert_eq!(shard.all::<Entry>(b"o"), [entry(2)]);
+    assert_eq!(shard.all::<Content>(b"o"), [content(2)]);
 }
 
 #[test]
@@ -172,11 +167,11 @@ fn uploads_end_as_objects_or_as_garbage() {
     let mut shard = Memory::made();
     shard.change(Change::Begin(upload("k", 10)));
     let put_part =
-        |number, sequence| Change::PutPart { key: b"k".to_vec(), upload: tag(10), number, part: part(sequence) };
+        |number, sequence| Change::PutPart { key: b"k".to_vec(), upload: tag(10), number, part: content(sequence) };
     for (number, sequence) in [(1, 1), (2, 2), (2, 3), (5, 4)] {
         assert_eq!(shard.change(put_part(number, sequence)), [Outcome::Done]);
     }
-    let whole = Entry { data: Data::Parts { upload: tag(10), count: 2 }, ..entry(9) };
+    let whole = Content { data: Data::Parts { upload: tag(10), count: 2 }, ..content(9) };
     let complete = |revision| Change::Complete {
         key: b"k".to_vec(),
         upload: tag(10),
@@ -191,7 +186,7 @@ fn uploads_end_as_objects_or_as_garbage() {
     assert_eq!(shard.change(put_part(1, 6)), [Outcome::NoUpload]);
     let garbage: Vec<Data> = shard.all::<Garbage>(GARBAGE_PREFIX).into_iter().flat_map(|one| one.data).collect();
     assert_eq!(garbage, [blob(2), blob(4)], "the part that was replaced, and the one that was not used");
-    assert_eq!(shard.all::<Part>(&part_prefix(tag(10))), [part(1), part(3)]);
+    assert_eq!(shard.all::<Content>(&part_prefix(tag(10))), [content(1), content(3)]);
     shard.change(Change::Begin(upload("k", 11)));
     let abort = |id| Change::Abort { key: b"k".to_vec(), upload: tag(id) };
     assert_eq!(shard.change(abort(11)), [Outcome::Done]);
@@ -277,12 +272,12 @@ fn pages_of_listings_are_the_plain_rule() {
 
 #[test]
 fn records_say_their_version() {
-    let bytes = encode(&entry(5));
-    assert_eq!(decode::<Entry>(&bytes).unwrap(), entry(5));
+    let bytes = encode(&content(5));
+    assert_eq!(decode::<Content>(&bytes).unwrap(), content(5));
     assert_eq!(bytes[0], 1);
     let newer = [&[2], &bytes[1..]].concat();
-    assert!(decode::<Entry>(&newer).unwrap_err().message.contains("version 2"));
-    assert!(decode::<Entry>(b"").is_err());
+    assert!(decode::<Content>(&newer).unwrap_err().message.contains("version 2"));
+    assert!(decode::<Content>(b"").is_err());
     assert_eq!("1f-2a".parse::<Tag>().unwrap(), Tag { writer: 0x1f, sequence: 0x2a });
     assert!("1f".parse::<Tag>().is_err() && "1f-zz".parse::<Tag>().is_err());
 }
