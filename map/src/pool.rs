@@ -28,7 +28,7 @@ pub struct PoolFlags(pub u64);
 impl PoolFlags {
     /// The pool id is mixed into the placement seed, so that pools do not overlap PG by PG. Ceph's bit.
     pub const HASHPSPOOL: Self = Self(1);
-    /// The pool is over its quota: writes get `Full`.
+    /// The pool has reached its quota: writes wait, or get `Full` if they ask for that; removals work.
     pub const FULL_QUOTA: Self = Self(1 << 10);
     /// Clients make snapshots and say with each write which ones it preserves. Ceph's bit.
     pub const SELF_MANAGED_SNAPSHOTS: Self = Self(1 << 13);
@@ -46,6 +46,12 @@ impl PoolFlags {
     #[must_use]
     pub fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// With the bits of `other` cleared.
+    #[must_use]
+    pub fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
     }
 }
 

@@ -11,3 +11,4 @@ pub(crate) mod history;
 pub(crate) mod managers;
 pub(crate) mod out;
 pub(crate) mod placement_requests;
+pub(crate) mod quotas;

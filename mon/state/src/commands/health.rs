@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use map::ClusterFlags;
+use map::{ClusterFlags, PoolFlags};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use types::Result;
@@ -15,6 +15,7 @@ use super::{
     Arguments, df, health_mute, mon, osd_state,
     view::{View, answer_json, object, pool_name},
 };
+use crate::services::quotas;
 
 /// Lines of detail of one check; the count says how many there are in all.
 const DETAIL_MAX: usize = 50;
@@ -67,6 +68,7 @@ pub(crate) const CODES: &[&str] = &[
     "PG_AVAILABILITY",
     "PG_DAMAGED",
     "PG_DEGRADED",
+    "POOL_FULL",
     "SLOW_OPS",
     "TOO_FEW_OSDS",
 ];
@@ -90,6 +92,7 @@ pub(crate) fn checks(view: &View<'_>) -> Vec<Check> {
         pg_damaged(view),
         osd_scrub_errors(view),
         object_unfound(view),
+        pool_full(view),
     ]
     .into_iter()
     .flatten()
@@ -328,6 +331,14 @@ fn object_unfound(view: &View<'_>) -> Option<Check> {
     let mut check = Check::new("OBJECT_UNFOUND", Severity::Error, summary, detail);
     check.count = digest.unfound_objects;
     Some(check)
+}
+
+fn pool_full(view: &View<'_>) -> Option<Check> {
+    let full = view.map.map().pools.values().filter(|pool| pool.flags.contains(PoolFlags::FULL_QUOTA));
+    let detail: Vec<String> =
+        full.map(|pool| format!("pool '{}' is full (reached its quota{})", pool.name, quotas::bounds(pool))).collect();
+    let summary = format!("{} full", plural(detail.len(), "pool(s)", "pool(s)"));
+    (!detail.is_empty()).then(|| Check::new("POOL_FULL", Severity::Warning, summary, detail))
 }
 
 /// Ceph's `health` object.

@@ -202,8 +202,8 @@ pub(super) fn set(view: &View<'_>, draft: &mut Draft, arguments: &Arguments) -> 
         }
         "crush_rule" => pool.crush_rule = rule_by_name(draft.map(), value)?,
         "nodelete" => {
-            let flag = PoolFlags::NO_DELETE.0;
-            pool.flags = PoolFlags(if switch(name, value)? { pool.flags.0 | flag } else { pool.flags.0 & !flag });
+            let flag = PoolFlags::NO_DELETE;
+            pool.flags = if switch(name, value)? { pool.flags.with(flag) } else { pool.flags.without(flag) };
         }
         "pg_num" | "pgp_num" => {
             return Err(Error::invalid(format!(

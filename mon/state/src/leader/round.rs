@@ -22,7 +22,7 @@ use crate::{
     memory::{ClientBlock, Memory},
     services::{
         boot::{self, BootOutcome},
-        clients, failure, health, history, managers, out, placement_requests,
+        clients, failure, health, history, managers, out, placement_requests, quotas,
     },
     settings::Settings,
     state::State,
@@ -217,12 +217,15 @@ impl<'a> Round<'a> {
         self.run_service("out", |memory, draft| out::plan_out(now, settings, memory, draft));
         self.run_service("managers", |memory, draft| managers::plan_managers(now, settings, memory, draft));
         self.run_service("blocklist", |_, draft| clients::plan_blocklist(draft));
+        let (state, map) = (self.input.state, self.map);
+        let asker = &EntityName::new(EntityKind::Mon, "");
+        self.run_service("quotas", |memory, draft| {
+            quotas::plan_quotas(&View { now, asker, state, map, memory, settings }, draft)
+        });
         if self.memory.health_next.is_none_or(|next| now >= next) {
             self.memory.health_next = Some(health::next_look(now));
-            let (input, map) = (self.input, self.map);
             self.run_service("health", |memory, draft| {
-                let asker = &EntityName::new(EntityKind::Mon, "");
-                health::plan_health(&View { now, asker, state: input.state, map, memory, settings }, draft)
+                health::plan_health(&View { now, asker, state, map, memory, settings }, draft)
             });
         }
     }

@@ -197,7 +197,7 @@ fn manager_beacon(name: &str, nonce: u64, digest: Option<Box<ClusterDigest>>) ->
     ControlRequest::ManagerBeacon { name: name.to_owned(), address: address(7000), nonce: BootNonce(nonce), digest }
 }
 
-/// `manager name=x clean=32 degraded=0`: a beacon, with a digest when there are figures.
+/// `manager name=x clean=32 degraded=0 inactive=0 objects=1000`: a beacon, with a digest when there are figures.
 fn manager(rig: &mut Rig, command: &Command) -> String {
     let name: String = command.optional("name").unwrap_or_else(|| "x".to_owned());
     let clean: u32 = command.optional("clean").unwrap_or(0);
@@ -205,12 +205,14 @@ fn manager(rig: &mut Rig, command: &Command) -> String {
     let mut digest = ClusterDigest::default();
     let clean_state = PgStateFlags::ACTIVE.with(PgStateFlags::CLEAN);
     let degraded_state = PgStateFlags::ACTIVE.with(PgStateFlags::UNDERSIZED).with(PgStateFlags::DEGRADED);
-    for (state, count) in [(clean_state, clean), (degraded_state, degraded)] {
+    let inactive: u32 = command.optional("inactive").unwrap_or(0);
+    let inactive_state = PgStateFlags::PEERING;
+    for (state, count) in [(clean_state, clean), (degraded_state, degraded), (inactive_state, inactive)] {
         if count > 0 {
             digest.pg_states.push((state, count));
         }
     }
-    digest.pools = vec![(PoolId(1), 1000, 4 << 20)];
+    digest.pools = vec![(PoolId(1), command.optional("objects").unwrap_or(1000), 4 << 20)];
     digest.copies = 3000;
     digest.degraded_copies = if degraded > 0 { 1000 } else { 0 };
     digest.unfound_objects = command.optional("unfound").unwrap_or(0);

@@ -3,6 +3,7 @@
 mod full;
 mod kill;
 mod life;
+mod quota;
 mod recovery;
 mod stopped_store;
 mod storm;
