@@ -23,6 +23,7 @@ mod osd_look;
 mod osd_state;
 mod pg;
 mod pool;
+mod pool_snapshots;
 mod status;
 mod suggest;
 mod table;

@@ -7,7 +7,7 @@ use types::limits;
 
 use super::{
     blocklist, config, config_key, crush_classes, crush_places, crush_tree, crush_tunables, crush_weight_sets, df,
-    exceptions, general, health, health_mute, mon, osd_look, osd_state, pg, pool, status,
+    exceptions, general, health, health_mute, mon, osd_look, osd_state, pg, pool, pool_snapshots, status,
     table::{
         ArgumentKind::{Choice, Client, Confirm, Decimal, Flag, Integer, Osd, Osds, Pg, Pool, Text, Words},
         CONFIRM, CONFIRM_TWICE, CommandSpec, FORCE, TEXT, change, look, may, need,
@@ -16,6 +16,9 @@ use super::{
 use crate::state::{KEY_BYTES_MAX, KEY_VALUE_BYTES_MAX, LOG_LINES_MAX};
 
 const POOL_NAME: super::table::ArgumentKind = Text { bytes_max: limits::POOL_NAME_BYTES_MAX };
+/// The number of a snapshot that may have been given.
+const SNAPSHOT: super::table::ArgumentKind = Integer { min: 1, max: types::SnapshotId::HEAD.0 - 1 };
+const SNAPSHOT_NAME: super::table::ArgumentKind = Text { bytes_max: limits::SNAPSHOT_NAME_BYTES_MAX };
 const KEY: super::table::ArgumentKind = Text { bytes_max: KEY_BYTES_MAX };
 const WHO: super::table::ArgumentKind = Text { bytes_max: CONFIG_TEXT_BYTES_MAX };
 const OPTION: super::table::ArgumentKind = Text { bytes_max: CONFIG_TEXT_BYTES_MAX };
@@ -185,6 +188,30 @@ pub(crate) static TABLE: &[CommandSpec] = &[
         pool::set_quota,
     ),
     look("osd pool get-quota", &[need("pool", Pool)], "what bounds a pool", pool::get_quota),
+    change(
+        "osd pool mksnap",
+        &[need("pool", Pool), need("snap", SNAPSHOT_NAME)],
+        "make a named snapshot of all objects of a pool",
+        pool_snapshots::make_named,
+    ),
+    change(
+        "osd pool rmsnap",
+        &[need("pool", Pool), need("snap", SNAPSHOT_NAME)],
+        "remove a named snapshot of a pool; its space comes back in the background",
+        pool_snapshots::remove_named,
+    ),
+    change(
+        "osd pool self-managed-snap create",
+        &[need("pool", Pool)],
+        "give a client the number of a new snapshot, which its writes then name",
+        pool_snapshots::make_numbered,
+    ),
+    change(
+        "osd pool self-managed-snap rm",
+        &[need("pool", Pool), need("snapid", SNAPSHOT)],
+        "remove a client's snapshot; its space comes back in the background",
+        pool_snapshots::remove_numbered,
+    ),
     change(
         "osd pool application enable",
         &[need("pool", Pool), need("app", TEXT), CONFIRM],
