@@ -219,6 +219,9 @@ pub(crate) struct ObjectArguments {
     /// Stripe over many objects; chosen without being asked for what is larger than one object may be
     #[arg(long, global = true)]
     pub striper: bool,
+    /// Read objects as they were at this snapshot: its name, or its number
+    #[arg(long, short, global = true, value_name = "SNAP")]
+    pub snap: Option<String>,
     #[command(subcommand)]
     pub command: ObjectCommand,
 }
@@ -405,6 +408,30 @@ pub(crate) enum ObjectCommand {
         /// What to do
         #[command(subcommand)]
         command: LockCommand,
+    },
+    /// Make a snapshot of all objects of the pool
+    Mksnap {
+        /// Its name
+        snapshot: String,
+    },
+    /// The pool's snapshots
+    Lssnap,
+    /// Remove a snapshot of the pool; its space comes back in the background
+    Rmsnap {
+        /// Its name
+        snapshot: String,
+    },
+    /// Make an object what it was at a snapshot
+    Rollback {
+        /// The object
+        name: String,
+        /// The snapshot: its name, or its number
+        snapshot: String,
+    },
+    /// What is kept of an object for which snapshots
+    Listsnaps {
+        /// The object
+        name: String,
     },
     /// Measure writes or reads
     Bench(BenchArguments),
@@ -705,6 +732,12 @@ mod tests {
             "object -p demo setxattr name key value",
             "object -p demo listomapvals name",
             "object -p demo truncate name 4K",
+            "object -p demo mksnap monday",
+            "object -p demo lssnap --format json",
+            "object -p demo -s monday get name -",
+            "object -p demo stat name --snap 3",
+            "object -p demo rollback name monday",
+            "object -p demo listsnaps name",
             "object -p demo stat name -f json-pretty",
             "object stat name -p demo",
         ] {
@@ -714,6 +747,8 @@ mod tests {
             "object",
             "object -p demo put name",
             "object -p demo rm",
+            "object -p demo mksnap",
+            "object -p demo rollback name",
             "object -p demo bench 0 write",
             "object -p demo bench 5 sideways",
             "object -p demo bench 5 write -t 0",

@@ -4,6 +4,7 @@ mod attributes;
 pub(crate) mod bench;
 mod folder;
 mod operations;
+mod snapshots;
 mod source;
 mod transfer;
 
@@ -26,6 +27,10 @@ const OPERATIONS_AT_ONCE: usize = 16;
 pub(crate) async fn carry_out(cluster: &Cluster, arguments: ObjectArguments, console: Console) -> Result<()> {
     let pool = arguments.pool.ok_or_else(|| Error::invalid("no pool is named: give --pool POOL"))?;
     let pool = cluster.pool(&pool).await?.namespace(&arguments.namespace);
+    let pool = match &arguments.snap {
+        Some(snapshot) => snapshots::at(&pool, snapshot, &arguments.command).await?,
+        None => pool,
+    };
     let form = if arguments.striper { Form::Striped } else { Form::BySize };
     match arguments.command {
         ObjectCommand::Put { name, file, recursive: false } => transfer::put(&pool, &name, &file, form).await,
@@ -42,6 +47,11 @@ pub(crate) async fn carry_out(cluster: &Cluster, arguments: ObjectArguments, con
         }
         ObjectCommand::Bench(bench) => bench::bench(&pool, &bench, console).await,
         ObjectCommand::Cleanup { run_name } => bench::cleanup(&pool, &run_name, console).await,
+        other @ (ObjectCommand::Mksnap { .. }
+        | ObjectCommand::Lssnap
+        | ObjectCommand::Rmsnap { .. }
+        | ObjectCommand::Rollback { .. }
+        | ObjectCommand::Listsnaps { .. }) => snapshots::carry_out(&pool, other, console).await,
         other @ (ObjectCommand::Create { .. }
         | ObjectCommand::Exec { .. }
         | ObjectCommand::Getomapheader { .. }

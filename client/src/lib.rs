@@ -31,6 +31,7 @@ mod operation;
 mod placement_group;
 mod pool;
 mod sessions;
+mod snapshots;
 mod striper;
 mod submit;
 mod verify;
@@ -45,13 +46,14 @@ pub use object::{Object, ObjectStat};
 pub use operation::OpBuilder;
 pub use placement_group::InconsistentObjects;
 pub use pool::Pool;
+pub use snapshots::{PoolSnapshots, SelfManagedSnapshots, Snapshot, SnapshotContext};
 pub use striper::{ObjectForm, PieceExtent, PieceStore, StripeLayout, StripedStat, StripedWriter, Striper};
-pub use types::{Error, ErrorKind, ObjectName, OmapPage, Result, XattrMap};
+pub use types::{Error, ErrorKind, ObjectName, OmapPage, Result, SnapshotId, XattrMap};
 pub use verify::{Difference, PgVerdict};
 pub use watch::{Notified, NotifyOutcome, Watch, WatchEvent};
 pub use wire::{
-    AllocationHint, ChecksumKind, CommandAnswer, Comparison, InconsistencyFlags, InconsistentCopy, InconsistentObject,
-    NotifyAnswer, OpFailure, OpSuccess, ScrubOrder, SubOp, SubOpResult, UnfoundFate, Watcher,
+    AllocationHint, ChecksumKind, CloneRecord, CommandAnswer, Comparison, InconsistencyFlags, InconsistentCopy,
+    InconsistentObject, NotifyAnswer, OpFailure, OpSuccess, ScrubOrder, SubOp, SubOpResult, UnfoundFate, Watcher,
 };
 
 /// The arguments and answers of the built-in object classes, for [`Object::call`].

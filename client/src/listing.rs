@@ -5,7 +5,7 @@ use futures::{
     StreamExt, TryStreamExt,
     stream::{self, BoxStream},
 };
-use types::{Cursor, Error, ObjectName, PgId, Result, limits};
+use types::{Cursor, Error, ObjectName, PgId, Result, SnapshotId, limits};
 use wire::{OpFlags, SubOp, SubOpResult};
 
 use crate::{Pool, object::unexpected, submit::error_of};
@@ -69,6 +69,9 @@ impl Pool {
         begin: Cursor,
         namespace: Option<Vec<u8>>,
     ) -> Result<(Vec<ObjectName>, Option<Cursor>)> {
+        if self.snapshot() != SnapshotId::HEAD {
+            return Err(Error::invalid("a listing shows the live objects of a pool, not those of a snapshot"));
+        }
         let list = SubOp::ListObjects { begin, namespace, objects_max: PAGE_NAMES };
         let outcome = self.submitter().submit(self.id(), Target::Pg(pg), vec![list], OpFlags::default()).await;
         let mut success = outcome.map_err(|failure| error_of(failure).context(format_args!("list {}", self.name())))?;

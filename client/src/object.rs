@@ -1,13 +1,17 @@
 //! One object: the operations that need no builder.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 use client_ops::Target;
-use types::{Error, ErrorKind, ObjectName, OmapPage, Result, XattrMap, limits};
+use types::{Error, ErrorKind, ObjectName, OmapPage, Result, SnapshotId, XattrMap, limits};
 use wire::{OpFailure, OpSuccess, SubOp, SubOpResult};
 
-use crate::{OpBuilder, Pool, operation::extent, submit::error_of};
+use crate::{
+    OpBuilder, Pool,
+    operation::extent,
+    submit::{Snapshots, error_of},
+};
 
 /// Bytes in one of the reads that a long read is cut into: several are under way before the first is consumed,
 /// and none holds an OSD for long.
@@ -48,8 +52,22 @@ impl Object {
 
     /// Carries out an atomic vector of steps.
     pub async fn operate(&self, operation: OpBuilder) -> Result<OpSuccess, OpFailure> {
-        let target = Target::Object(self.name.clone());
-        self.pool.submitter().submit(self.pool.id(), target, operation.ops, operation.flags).await
+        let pool = &self.pool;
+        let is_write = operation.ops.iter().any(SubOp::is_write);
+        let read = pool.snapshot();
+        // What only looks preserves nothing, and says nothing of contexts.
+        let own = operation.snapshot_context.as_ref().unwrap_or(pool.snapshot_context());
+        let preserved = if is_write { Arc::clone(own) } else { Arc::default() };
+        let named = operation.ops.iter().find_map(|op| match op {
+            SubOp::Rollback(snapshot) => Some(*snapshot),
+            _ => None,
+        });
+        for snapshot in named.into_iter().chain([read]).filter(|snapshot| *snapshot != SnapshotId::HEAD) {
+            pool.know_snapshot(snapshot).await.map_err(|error| OpFailure { error, step: None })?;
+        }
+        pool.know_context(&preserved).await.map_err(|error| OpFailure { error, step: None })?;
+        let (target, snapshots) = (Target::Object(self.name.clone()), Snapshots { read, preserved });
+        pool.submitter().submit_at(pool.id(), target, operation.ops, operation.flags, snapshots).await
     }
 
     async fn run(&self, operation: OpBuilder) -> Result<OpSuccess> {

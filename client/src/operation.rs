@@ -1,9 +1,9 @@
 //! An operation under construction: one atomic vector of steps on one object.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use bytes::Bytes;
-use types::Extent;
+use types::{Extent, SnapshotId};
 use wire::{AllocationHint, ChecksumKind, Comparison, OpFlags, SubOp};
 
 /// Steps that take effect together or not at all, in order; each has its own result.
@@ -20,6 +20,8 @@ use wire::{AllocationHint, ChecksumKind, Comparison, OpFlags, SubOp};
 pub struct OpBuilder {
     pub(crate) ops: Vec<SubOp>,
     pub(crate) flags: OpFlags,
+    /// In place of the pool handle's.
+    pub(crate) snapshot_context: Option<Arc<wire::SnapshotContext>>,
 }
 
 impl OpBuilder {
@@ -38,6 +40,17 @@ impl OpBuilder {
     pub fn full_try(mut self) -> Self {
         self.flags = OpFlags(self.flags.0 | OpFlags::FULL_TRY.0);
         self
+    }
+
+    /// Preserves the snapshots of this context, whatever the pool's handle says. For pools of self-managed snapshots.
+    pub fn snapshot_context(mut self, context: &crate::SnapshotContext) -> Self {
+        self.snapshot_context = Some(Arc::new(context.to_wire()));
+        self
+    }
+
+    /// Makes the object what it was at a snapshot; the first step that writes.
+    pub fn rollback(self, snapshot: SnapshotId) -> Self {
+        self.step(SubOp::Rollback(snapshot))
     }
 
     /// Reads bytes; what lies past the end is left out. Answers `Data`.

@@ -3,22 +3,26 @@
 use std::sync::Arc;
 
 use map::PublishedMap;
-use types::{ObjectName, PoolId};
+use types::{ObjectName, PoolId, SnapshotId};
+use wire::SnapshotContext as WireContext;
 
-use crate::{Cluster, Object, StripeLayout, Striper, submit::Submitter};
+use crate::{Cluster, Object, SnapshotContext, StripeLayout, Striper, submit::Submitter};
 
-/// A pool, with the namespace in which its objects are named.
+/// A pool, with the namespace in which its objects are named, and which snapshots its objects are read at and preserve.
 #[derive(Debug, Clone)]
 pub struct Pool {
     cluster: Cluster,
     id: PoolId,
     name: Arc<str>,
     namespace: Arc<[u8]>,
+    snapshot: SnapshotId,
+    context: Arc<WireContext>,
 }
 
 impl Pool {
     pub(crate) fn new(cluster: Cluster, id: PoolId, name: &str) -> Self {
-        Self { cluster, id, name: name.into(), namespace: Arc::default() }
+        let (snapshot, context) = (SnapshotId::HEAD, Arc::default());
+        Self { cluster, id, name: name.into(), namespace: Arc::default(), snapshot, context }
     }
 
     /// Its number.
@@ -42,6 +46,19 @@ impl Pool {
         Self { namespace: namespace.as_ref().into(), ..self.clone() }
     }
 
+    /// The same pool as it was at a snapshot: its objects, and objects striped over them, are only read. A listing shows
+    /// live objects and is refused.
+    #[must_use]
+    pub fn at(&self, snapshot: SnapshotId) -> Self {
+        Self { snapshot, ..self.clone() }
+    }
+
+    /// The same pool where writes preserve the snapshots of a context; for pools of self-managed snapshots.
+    #[must_use]
+    pub fn with_snapshot_context(&self, context: &SnapshotContext) -> Self {
+        Self { context: Arc::new(context.to_wire()), ..self.clone() }
+    }
+
     /// An object of the namespace, placed by its name.
     pub fn object(&self, name: impl AsRef<[u8]>) -> Object {
         let name = ObjectName { namespace: self.namespace.to_vec(), key: Vec::new(), name: name.as_ref().to_vec() };
@@ -60,6 +77,16 @@ impl Pool {
 
     pub(crate) fn namespace_bytes(&self) -> &[u8] {
         &self.namespace
+    }
+
+    /// Which snapshot is read; `HEAD` are the live objects.
+    pub(crate) fn snapshot(&self) -> SnapshotId {
+        self.snapshot
+    }
+
+    /// Which snapshots writes preserve.
+    pub(crate) fn snapshot_context(&self) -> &Arc<WireContext> {
+        &self.context
     }
 
     pub(crate) fn submitter(&self) -> &Submitter {

@@ -66,6 +66,21 @@ pub(crate) struct Submitter {
     timeout: Option<Duration>,
 }
 
+/// Which of an object's states an operation is about.
+#[derive(Debug, Clone)]
+pub(crate) struct Snapshots {
+    /// Which is read; `HEAD` is the live object.
+    pub read: SnapshotId,
+    /// Which a write preserves.
+    pub preserved: Arc<SnapshotContext>,
+}
+
+impl Default for Snapshots {
+    fn default() -> Self {
+        Self { read: SnapshotId::HEAD, preserved: Arc::default() }
+    }
+}
+
 /// Waits for the answer; tells the driver when nobody does any more.
 struct Waiting<'a> {
     handle: u64,
@@ -102,8 +117,20 @@ impl Submitter {
         }
     }
 
-    /// Carries out one operation.
+    /// Carries out one operation on live things that preserves what the pool says.
     pub async fn submit(&self, pool: PoolId, target: Target, ops: Vec<SubOp>, flags: OpFlags) -> Outcome {
+        self.submit_at(pool, target, ops, flags, Snapshots::default()).await
+    }
+
+    /// Carries out one operation.
+    pub async fn submit_at(
+        &self,
+        pool: PoolId,
+        target: Target,
+        ops: Vec<SubOp>,
+        flags: OpFlags,
+        snapshots: Snapshots,
+    ) -> Outcome {
         let failed = |error| OpFailure { error, step: None };
         let bytes = check_operation(&target, &ops).map_err(failed)?;
         let deadline = self.timeout.map(|timeout| telemetry::clock::boot_clock_now() + timeout);
@@ -121,8 +148,8 @@ impl Submitter {
             target,
             ops,
             flags,
-            snapshot: SnapshotId::HEAD,
-            snapshot_context: SnapshotContext::default(),
+            snapshot: snapshots.read,
+            snapshot_context: Arc::unwrap_or_clone(snapshots.preserved),
             modified_ms: telemetry::clock::wall_clock_milliseconds(),
             deadline,
         };

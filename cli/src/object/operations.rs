@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use client::{
-    Error, Object, ObjectForm, OpBuilder, Pool, Result, WatchEvent,
+    Error, Object, ObjectForm, OpBuilder, Pool, Result, SnapshotId, WatchEvent,
     classes::lock::{BreakRequest, LockInfo, LockKind, LockRequest, Renewal},
 };
 use serde_json::json;
@@ -31,7 +31,8 @@ pub(super) async fn carry_out(pool: &Pool, command: ObjectCommand, console: Cons
         }
         ObjectCommand::Getomapheader { name } => console.raw(&pool.object(name).omap_header().await?),
         ObjectCommand::Setomapheader { name, value } => pool.object(name).set_omap_header(value).await,
-        ObjectCommand::Cp { from, to } => copy(&pool.object(from), &pool.object(to)).await,
+        // What is read may be of a snapshot; what is written is the live object.
+        ObjectCommand::Cp { from, to } => copy(&pool.object(from), &pool.at(SnapshotId::HEAD).object(to)).await,
         ObjectCommand::Listwatchers { name } => {
             let watchers = pool.object(name).watchers().await?;
             let line = |watcher: &client::Watcher| {

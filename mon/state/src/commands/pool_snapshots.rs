@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use map::{Change, Pool, PoolFlags};
 use serde_json::json;
-use types::{Error, Result, SnapshotId, limits};
+use types::{Epoch, Error, Result, SnapshotId, limits};
 use wire::CommandAnswer;
 
 use super::{
@@ -97,7 +97,8 @@ pub(super) fn remove_numbered(_: &View<'_>, draft: &mut Draft, arguments: &Argum
     }
     // Whoever died between the removal and its own note of it removes once more.
     if pool.removed_snapshots.contains(id) {
-        return Ok(answer(draft, &pool, id, format!("snapshot {id} of pool '{}' was removed before", pool.name)));
+        let sentence = format!("snapshot {id} of pool '{}' was removed before", pool.name);
+        return Ok(answer(pool.changed, &pool, id, sentence));
     }
     note_removed(&mut pool, id)?;
     let sentence = format!("removed snapshot {id} of pool '{}'", pool.name);
@@ -142,13 +143,14 @@ fn note_removed(pool: &mut Pool, id: SnapshotId) -> Result<()> {
 }
 
 fn publish(draft: &mut Draft, pool: Pool, id: SnapshotId, sentence: String) -> Result<CommandAnswer> {
-    let answer = answer(draft, &pool, id, sentence);
+    let answer = answer(draft.map().epoch, &pool, id, sentence);
     draft.change(Change::PoolSet(Arc::new(pool)))?;
     Ok(answer)
 }
 
-/// The epoch is that of the map that shows it: a client that has it sends nothing to an OSD that has not.
-fn answer(draft: &Draft, pool: &Pool, id: SnapshotId, status: String) -> CommandAnswer {
-    let output = json!({ "pool": pool.name, "pool_id": pool.id, "snapid": id, "epoch": draft.map().epoch });
+/// The epoch is that of a map that shows it: a client that has it sends nothing to an OSD that has not. It must be one that
+/// comes, or the client would wait for ever; so it is not the draft's when the draft changes nothing.
+fn answer(epoch: Epoch, pool: &Pool, id: SnapshotId, status: String) -> CommandAnswer {
+    let output = json!({ "pool": pool.name, "pool_id": pool.id, "snapid": id, "epoch": epoch });
     CommandAnswer { status, output: output.to_string().into() }
 }

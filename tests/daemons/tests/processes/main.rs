@@ -5,5 +5,6 @@ mod kill;
 mod life;
 mod quota;
 mod recovery;
+mod snapshots;
 mod stopped_store;
 mod storm;
