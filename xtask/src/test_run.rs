@@ -55,6 +55,8 @@ pub(crate) fn run(root: &Path, extent: Extent, arguments: &[String]) -> Result<(
     if extent == Extent::Long {
         command.env(LONG_VARIABLE, "1");
     }
+    // A failed test's error would drown in the traces of everybody who passed it on; panics keep theirs.
+    command.env("RUST_LIB_BACKTRACE", "0");
     // One pipe for both, so that cargo's lines stay between those of the tests.
     let (reader, writer) = pipe().context("make a pipe")?;
     command.stdout(writer.try_clone().context("share a pipe")?).stderr(writer);

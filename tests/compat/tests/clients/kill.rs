@@ -6,24 +6,27 @@ use std::{fs, path::Path, process::Stdio};
 use anyhow::{Context, Result, ensure};
 use tests_compat::{Tool, Tools, run};
 
-use crate::gateway::Gateway;
+use crate::{gateway::Gateway, is_long};
 
 /// Writes that are answered between one kill and the next.
 const ANSWERS_BETWEEN: usize = 150;
 const ROUNDS: usize = 3;
 const ROUNDS_LONG: usize = 20;
+/// Bytes of each OSD's device: what one run writes stays below half of it, and a machine with little disk can run it.
+const OSD_BYTES: u64 = 2 << 30;
+const OSD_BYTES_LONG: u64 = 4 << 30;
 
 #[tokio::test]
 async fn answered_puts_survive_killed_gateways_and_osds() -> Result<()> {
     let Some(python) = Tools::new()?.find(Tool::Boto3) else { return Ok(()) };
-    let gateway = Gateway::start(4 << 30).await?;
+    let gateway = Gateway::start(if is_long() { OSD_BYTES_LONG } else { OSD_BYTES }).await?;
     let journal = gateway.cluster.scratch().join("answered");
     let load = concat!(env!("CARGO_MANIFEST_DIR"), "/python/load.py");
     let mut writer = tokio::process::Command::from(gateway.command(&python));
     writer.args([load, "write"]).arg(&journal).stdout(Stdio::null());
     // Of a test that fails nothing may stay behind: it would write for ever, and hold the output that others wait for.
     let mut writer = writer.kill_on_drop(true).spawn().context("start the load")?;
-    let rounds = if std::env::var_os("IKA_LONG").is_some() { ROUNDS_LONG } else { ROUNDS };
+    let rounds = if is_long() { ROUNDS_LONG } else { ROUNDS };
     let mut victims = ["s3.a", "osd.1", "s3.a", "osd.2", "osd.0"].into_iter().cycle();
     for _ in 0..rounds {
         let before = answers(&journal);

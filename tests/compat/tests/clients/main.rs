@@ -5,3 +5,8 @@ mod gateway;
 mod kill;
 mod metrics;
 mod programs;
+
+/// Whether the tests shall do their full counts.
+fn is_long() -> bool {
+    std::env::var_os("IKA_LONG").is_some()
+}

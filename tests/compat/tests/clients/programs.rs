@@ -11,7 +11,7 @@ use telemetry::ProcessStatistics;
 use tests_compat::{Tool, Tools, assert_equal_trees, make_tree, run};
 use types::Seed;
 
-use crate::{gateway::Gateway, metrics::gateway_metrics};
+use crate::{gateway::Gateway, is_long, metrics::gateway_metrics};
 
 /// Bytes of each OSD's device: the trees and files below three times over.
 const OSD_BYTES: u64 = 3 << 30;
@@ -26,10 +26,6 @@ const FILES_LONG: u64 = 4000;
 /// Bytes of a file that goes by parts.
 const LARGE_BYTES: u64 = 300 << 20;
 const LARGE_BYTES_LONG: u64 = 6 << 30;
-
-fn is_long() -> bool {
-    std::env::var_os("IKA_LONG").is_some()
-}
 
 #[tokio::test]
 async fn clients_find_what_they_stored() -> Result<()> {
