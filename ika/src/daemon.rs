@@ -128,8 +128,16 @@ pub fn run_s3(arguments: &S3) -> Result<()> {
             endpoint: options.endpoint.clone().unwrap_or_else(|| format!("http://{address}")),
             region: options.region.clone(),
         };
-        let cluster = Cluster::connect(&config).await.context("connect to the monitors")?;
-        let server = s3::Server::open(cluster, settings).await.context("open the gateway's pools")?;
+        tokio::pin!(shutdown);
+        let opened = async {
+            let cluster = Cluster::connect(&config).await.context("connect to the monitors")?;
+            s3::Server::open(cluster, settings).await.context("open the gateway's pools")
+        };
+        // Without a quorum, or with a full cluster, this may take for ever.
+        let server = tokio::select! {
+            server = opened => server?,
+            () = &mut shutdown => return Ok(()),
+        };
         let figures = metrics.as_ref().map(tokio::net::TcpListener::local_addr).transpose();
         let figures = figures.context("ask for the number of the port of metrics")?;
         let figures = figures.map(|address| format!(", its metrics on {address}")).unwrap_or_default();

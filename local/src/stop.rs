@@ -33,14 +33,18 @@ pub(crate) async fn stop_all(folder: &Folder) -> Result<usize> {
     let of = |wanted: &[Role]| -> Vec<Daemon> {
         daemons(folder).into_iter().filter(|daemon| wanted.contains(&daemon.role)).collect()
     };
-    let mut stopped = 0;
+    let (mut stopped, mut stubborn) = (0, Vec::new());
     for group in [of(&[Role::S3]), of(&[Role::Osd, Role::Mgr]), of(&[Role::Mon])] {
-        stopped += stop_group(folder, &group).await?;
+        stopped += stop_group(folder, &group, &mut stubborn).await?;
+    }
+    // Told at the end: one that does not end must not keep the others running.
+    if !stubborn.is_empty() {
+        bail!("{}", stubborn.join("\n"));
     }
     Ok(stopped)
 }
 
-async fn stop_group(folder: &Folder, group: &[Daemon]) -> Result<usize> {
+async fn stop_group(folder: &Folder, group: &[Daemon], stubborn: &mut Vec<String>) -> Result<usize> {
     let mut running = Vec::new();
     for daemon in group {
         if let Some(process) = RunningProcess::find(&folder.run_path(&daemon.name))? {
@@ -49,8 +53,10 @@ async fn stop_group(folder: &Folder, group: &[Daemon]) -> Result<usize> {
         }
     }
     for (daemon, process) in &running {
-        wait_until_ended(&daemon.name, *process).await?;
-        remove_run_file(&folder.run_path(&daemon.name))?;
+        match wait_until_ended(&daemon.name, *process).await {
+            Ok(()) => remove_run_file(&folder.run_path(&daemon.name))?,
+            Err(error) => stubborn.push(error.to_string()),
+        }
     }
     Ok(running.len())
 }

@@ -23,6 +23,9 @@ pub(crate) const RUN_NAME_DEFAULT: &str = "benchmark_last_metadata";
 /// Objects removed at once.
 const REMOVALS_AT_ONCE: usize = 32;
 
+/// How long those in flight may take once the time is over: as long as operations wait before they are warned of.
+const STILL_IN_FLIGHT_MAX: Duration = Duration::from_secs(30);
+
 /// What a write leaves for reads and for cleaning up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Run {
@@ -70,9 +73,9 @@ pub(super) async fn bench(pool: &Pool, arguments: &BenchArguments, console: Cons
 /// Removes the objects of a run, and its memory.
 pub(super) async fn cleanup(pool: &Pool, run_name: &str, console: Console) -> Result<()> {
     let run = remembered(pool, run_name).await?;
-    remove_objects(pool, &run).await?;
+    let objects = remove_objects(pool, &run).await?;
     forget(pool, run_name).await?;
-    console.show(|| format!("Removed {} objects", run.objects), || json!({ "objects": run.objects }))
+    console.show(|| format!("Removed {objects} objects"), || json!({ "objects": objects }))
 }
 
 async fn begin(pool: &Pool, arguments: &BenchArguments) -> Result<Run> {
@@ -105,12 +108,12 @@ async fn forget(pool: &Pool, run_name: &str) -> Result<()> {
     pool.object(run_name).remove().await
 }
 
-/// Removes in order of numbers. A run that was interrupted does not know how many there are: then the first stretch
+/// Removes in order of numbers; says how many were there. A run that was interrupted does not know how many there are: then the first stretch
 /// without any ends it.
-async fn remove_objects(pool: &Pool, run: &Run) -> Result<()> {
+async fn remove_objects(pool: &Pool, run: &Run) -> Result<u64> {
     let is_known = run.objects != u64::MAX;
     let mut progress = Progress::new(Unit::Things("objects"), is_known.then_some(run.objects));
-    let mut next = 0;
+    let (mut next, mut count) = (0, 0);
     while next < run.objects {
         let end = run.objects.min(next.saturating_add(1024));
         let names: Vec<String> = (next..end).map(|index| run.object(index)).collect();
@@ -126,12 +129,13 @@ async fn remove_objects(pool: &Pool, run: &Run) -> Result<()> {
             .try_collect()
             .await?;
         progress.add(end - next);
+        count += removed.iter().filter(|was_there| **was_there).count() as u64;
         next = end;
         if !is_known && !removed.contains(&true) {
             break;
         }
     }
-    Ok(())
+    Ok(count)
 }
 
 /// Bytes that do not compress; the same for the same seed.
@@ -193,6 +197,16 @@ async fn measure(
             },
             () = tokio::time::sleep_until(instant_of(lines.next_at).into()) => {
                 lines.add(&latencies, in_flight.len(), data.len() as u64);
+                // A cluster that is full or lacks copies lets writes wait for as long as it takes.
+                if boot_clock_now() > end + STILL_IN_FLIGHT_MAX {
+                    return Err(Error::retry(format!(
+                        "{} operations still wait {} s after the time was over: `ika health detail` says why, \
+                         and `ika object -p {} cleanup` removes what was written",
+                        in_flight.len(),
+                        STILL_IN_FLIGHT_MAX.as_secs(),
+                        pool.name()
+                    )));
+                }
             }
         }
     }

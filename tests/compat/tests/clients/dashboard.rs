@@ -101,8 +101,9 @@ async fn follow_load(browser: &Browser, cluster: &TestCluster) -> Result<()> {
     let objects = "document.querySelector('#objects b').textContent";
     let before = browser.value(objects).await?;
     browser.run("window.loadedOnce = true", serde_json::json!([])).await?;
+    // Small writes: on a fast disk large ones would fill the devices, and health would never be good again.
     let mut load = Command::new(cluster.program())
-        .args(["object", "-p", "test", "bench", "12", "write", "-b", "65536", "-t", "8", "--no-cleanup"])
+        .args(["object", "-p", "test", "bench", "12", "write", "-b", "4096", "-t", "8", "--no-cleanup"])
         .env("IKA_CONFIG", cluster.path().join("ika.toml"))
         .stdout(Stdio::null())
         .spawn()
